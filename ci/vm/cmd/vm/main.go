@@ -1,0 +1,118 @@
+// Command vm gets kernels for the guest tests.
+//
+//	vm list                    what ci/kernels.txt has, and what of it is cached
+//	vm fetch [NAME...]         get kernels (all without a name); prints name, release, folder
+//	vm fetch --headers NAME    get a kernel's headers as well; prints the folder for make -C
+//
+// It exits with 3 when the distribution no longer has a kernel that was asked for
+// and with 1 on any other error.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"time"
+
+	"shisa/ci/vm"
+)
+
+// fetchTimeout bounds one whole run: 100 MB a kernel from a mirror that answers.
+const fetchTimeout = 20 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil:
+	case errors.Is(err, vm.ErrUnavailable):
+		fmt.Fprintln(os.Stderr, "vm:", err)
+		os.Exit(3)
+	default:
+		fmt.Fprintln(os.Stderr, "vm:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New("usage: vm list | vm fetch [--refresh] [--headers] [NAME...]")
+	}
+	switch args[0] {
+	case "list":
+		return list()
+	case "fetch":
+		return fetch(ctx, args[1:])
+	}
+	return fmt.Errorf("unknown command %q: list or fetch", args[0])
+}
+
+func list() error {
+	sources, err := vm.Sources()
+	if err != nil {
+		return err
+	}
+	for _, s := range sources {
+		k, err := vm.Cached(s.Name)
+		switch {
+		case errors.Is(err, vm.ErrNotCached):
+			fmt.Printf("%-8s -\n", s.Name)
+		case err != nil:
+			return err
+		default:
+			fmt.Printf("%-8s %s %s\n", s.Name, k.Release, k.Dir)
+		}
+	}
+	return nil
+}
+
+// fetch goes on after a kernel that cannot be had and returns all errors.
+func fetch(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("fetch", flag.ContinueOnError)
+	headers := flags.Bool("headers", false, "get the headers as well and print the folder for make -C")
+	refresh := flags.Bool("refresh", false, "look for a newer build of a kernel that is cached")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	sources, err := vm.Sources()
+	if err != nil {
+		return err
+	}
+	for _, name := range flags.Args() {
+		if !slices.ContainsFunc(sources, func(s vm.Source) bool { return s.Name == name }) {
+			return fmt.Errorf("ci/kernels.txt has no kernel %q", name)
+		}
+	}
+	var errs []error
+	for _, s := range sources {
+		if flags.NArg() > 0 && !slices.Contains(flags.Args(), s.Name) {
+			continue
+		}
+		errs = append(errs, fetchOne(ctx, s, *headers, *refresh))
+	}
+	return errors.Join(errs...)
+}
+
+func fetchOne(ctx context.Context, s vm.Source, headers, refresh bool) error {
+	k, err := vm.Fetch(ctx, s, refresh)
+	if err != nil {
+		return err
+	}
+	if !headers {
+		fmt.Printf("%-8s %s %s\n", k.Name, k.Release, k.Dir)
+		return nil
+	}
+	dir, err := vm.Headers(ctx, s, k)
+	if err != nil {
+		return err
+	}
+	fmt.Println(dir)
+	return nil
+}
