@@ -49,11 +49,10 @@ func (s *Spec) decode(raw map[string]any) error {
 	if s.IsRequired && (!ok || v == "") {
 		return fmt.Errorf("required. %s", s.Help)
 	}
-	if !ok {
-		return nil
-	}
-	if err := s.set(v); err != nil {
-		return err
+	if ok {
+		if err := s.set(v); err != nil {
+			return err
+		}
 	}
 	for _, check := range s.check {
 		if err := check(); err != nil {

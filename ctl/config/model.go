@@ -1,0 +1,192 @@
+// Package config reads, checks and compares the configuration: one TOML file
+// with scripts beside it. Reading is strict and reports every mistake at once
+// with file and line; what is read is a [Model], which is never changed
+// afterwards but replaced as a whole.
+package config
+
+import (
+	"time"
+
+	"shisa/ctl/keepalive"
+	"shisa/ctl/monitor"
+	"shisa/ctl/recovery"
+	"shisa/ctl/resource"
+)
+
+// Limits on what one configuration may hold. The original stopped at 128
+// groups, 256 resources a group and 384 monitors.
+const (
+	MaxGroups    = 1024
+	MaxResources = 4096
+	MaxMonitors  = 16384
+)
+
+// A Mode says whether decisions are carried out.
+type Mode string
+
+// Modes.
+const (
+	Observe Mode = "observe" // decide, record and announce; no recovery, no countdown that acts
+	Protect Mode = "protect" // act
+)
+
+// A Model is a complete, valid configuration.
+type Model struct {
+	Mode      Mode
+	Server    Server
+	Keepalive Keepalive
+	Stall     Stall
+	Shutdown  Shutdown
+	Limiter   Limiter
+	API       API
+	Store     Store
+	Log       Log
+	Groups    []Group    // in order of the file
+	Resources []Resource // in order of the file; within a group this is the order of start
+	Monitors  []Monitor  // in order of the file
+
+	Source string // file it was read from, "default" for the embedded one
+	Dir    string // of the scripts; relative paths start here
+}
+
+// Server names the machine and what may be done to it by itself.
+type Server struct {
+	Name             string // empty: the host name
+	Autostart        string // "always", "clean" (only after a clean stop) or "never"
+	RecoverySuppress bool   // decide and announce, but recover nothing
+	RescueTargets    []string
+}
+
+// Keepalive selects the countdowns that guard the machine.
+type Keepalive struct {
+	Method         string // "auto", "clpka", "softdog", "wdt", "ipmi", "ipmiutil", "none"
+	Device         string // empty: found by probing
+	Action         keepalive.Action
+	Backstop       string // "auto", "none", "wdt", "ipmi", "ipmiutil"
+	BackstopDevice string
+	BackstopAction keepalive.Action
+	Margin         time.Duration // of the backstop's timeout beyond the primary's
+	Pretimeout     keepalive.Pretimeout
+	Before         time.Duration // of the pretimeout before the timeout
+	LoadModule     bool          // load softdog or our own module when it is a loadable module and needed
+}
+
+// Stall says what counts as progress of user space.
+type Stall struct {
+	Enabled      bool
+	Interval     time.Duration
+	Timeout      time.Duration
+	WarnPercent  int           // of the timeout, from which a delay is announced; 0 announces each, 100 none
+	Absence      time.Duration // that the daemon may be away for a restart or an upgrade; 0: the timeout
+	OpenFile     bool
+	WriteFile    bool
+	WriteSize    int64
+	File         string
+	CreateThread bool
+}
+
+// Shutdown guards the way down of the operating system.
+type Shutdown struct {
+	Watch            string // "always", "on_failure" (stopping a group failed) or "never"
+	Timeout          time.Duration
+	Action           keepalive.Action
+	ReleaseOnSIGTERM bool // stop guarding when the operating system terminates every process
+}
+
+// Limiter bounds machine-level actions, counted across boots.
+type Limiter struct {
+	Enabled bool
+	Max     int           // actions without calm between
+	Calm    time.Duration // without such an action, after which the count starts anew; 0: never
+}
+
+// API is where commands and the web manager reach the daemon.
+type API struct {
+	Socket string
+	Group  string // whose members may read; empty: root only
+}
+
+// Store is where state is kept.
+type Store struct {
+	Dir         string
+	HistorySize int64 // bytes of history kept
+	JournalSize int64 // bytes of safety journal kept
+}
+
+// Log is how much is logged, and where.
+type Log struct {
+	Level  string // "debug", "info", "warning", "error"
+	Format string // "text" or "json"
+}
+
+// A Group is an ordered set of resources that are started and stopped together.
+type Group struct {
+	Name       string
+	Comment    string
+	Auto       bool          // started with the service
+	StartAfter []string      // groups that must be started first
+	StartWait  time.Duration // for those groups
+	StartGoOn  bool          // start all the same when the wait times out
+	StopAfter  []string      // groups that must be stopped first
+	StopWait   time.Duration
+	StopGoOn   bool
+	Line       int // in the source
+}
+
+// A Resource is one configured resource.
+type Resource struct {
+	Name           string
+	Type           string
+	Group          string
+	Comment        string
+	DependsOn      []string // resources of the same group; nil: all that stand before it
+	Timing         resource.Timing
+	StartRetry     int
+	StopRetry      int
+	OnStartFailure recovery.Action // a final action; NoAction stops going on
+	StartGoOn      bool            // with NoAction: start the following resources all the same
+	OnStopFailure  recovery.Action
+	Params         map[string]any // of the type
+	Line           int
+}
+
+// A Monitor is one configured monitor.
+type Monitor struct {
+	Name     string
+	Type     string
+	Comment  string
+	When     monitor.When
+	Target   string // resource; empty: none
+	Timing   monitor.Timing
+	Recovery Recovery
+	Params   map[string]any // of the type
+	Line     int
+}
+
+// Recovery is what follows when a monitor fails.
+type Recovery struct {
+	Target        Ref
+	Policy        recovery.Policy
+	Script        string // run for the recovery action Script
+	Command       string // run for the final action Command
+	BeforeRestart string // script run before a restart; empty: none
+	BeforeFinal   string // script run before the final action; empty: none
+	ScriptTimeout time.Duration
+	Backoff       time.Duration // least distance between two restarts, doubled each time
+	BackoffMax    time.Duration
+	Suppress      bool // decide and announce, but recover nothing
+}
+
+// A Ref names the target of recovery.
+type Ref struct {
+	Kind string // "resource", "group", "groups" (all of them), "server"
+	Name string // of the resource or group
+}
+
+// String returns "resource/web", "group/db", "groups" or "server".
+func (r Ref) String() string {
+	if r.Name == "" {
+		return r.Kind
+	}
+	return r.Kind + "/" + r.Name
+}

@@ -1,0 +1,202 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"shisa/ctl/keepalive"
+	"shisa/ctl/param"
+	"shisa/ctl/recovery"
+)
+
+// A section is a table of the configuration file that occurs once. Its keys
+// are declared here and nowhere else.
+type section struct {
+	name    string
+	help    string // comment above the table in the default configuration
+	declare func(*Model, *param.Set)
+}
+
+const day = 24 * time.Hour
+
+// root declares the keys above the first table.
+func root(m *Model, s *param.Set) {
+	choice(s, &m.Mode, "mode", Observe, []Mode{Observe, Protect},
+		"observe decides, records and announces what it would do; protect does it.")
+}
+
+// sections lists the tables in the order of the default configuration.
+var sections = []section{
+	{"server", "The machine.", declareServer},
+	{"keepalive", "The countdowns that reset the machine when they are not pinged.", declareKeepalive},
+	{"stall", "What counts as progress of user space.", declareStall},
+	{"shutdown", "Guards the way down of the operating system.", declareShutdown},
+	{"limiter", "Bounds machine-level actions, counted across boots.", declareLimiter},
+	{"api", "Where commands reach the daemon.", declareAPI},
+	{"store", "Where state is kept.", declareStore},
+	{"log", "How much is logged.", declareLog},
+}
+
+func declareServer(m *Model, s *param.Set) {
+	v := &m.Server
+	s.String(&v.Name, "name", "", "Name of this server; empty takes the host name.")
+	s.Choice(&v.Autostart, "autostart", "always", []string{"always", "clean", "never"},
+		"When groups are started with the service; clean: only if the machine went down cleanly.")
+	s.Bool(&v.RecoverySuppress, "suppress_recovery", false, "Decide and announce, but recover nothing.").As("rm/errordetect/norecovery")
+	s.Strings(&v.RescueTargets, "rescue_targets", []string{"rescue.target", "emergency.target"},
+		"systemd targets in which nothing is armed and nothing is recovered.")
+}
+
+func declareKeepalive(m *Model, s *param.Set) {
+	v := &m.Keepalive
+	s.Choice(&v.Method, "method", "auto", []string{"auto", "clpka", "keepalive", "softdog", "wdt", "ipmi", "ipmiutil", "none"},
+		"Primary countdown; auto takes the first that works of clpka, softdog, wdt, ipmi, ipmiutil.")
+	s.String(&v.Device, "device", "", "Device of the primary; empty finds it by probing.")
+	choice(s, &v.Action, "action", keepalive.Reset, keepalive.Actions(), "What the primary does when it fires.")
+	s.Choice(&v.Backstop, "backstop", "auto", []string{"auto", "none", "wdt", "ipmi", "ipmiutil"},
+		"Second countdown, in hardware, for when the kernel itself is dead.")
+	s.String(&v.BackstopDevice, "backstop_device", "", "Device of the backstop; empty finds it by probing.")
+	choice(s, &v.BackstopAction, "backstop_action", keepalive.Reset, keepalive.Actions(), "What the backstop does when it fires.")
+	s.Duration(&v.Margin, "backstop_margin", 30*time.Second, time.Second, time.Hour, "By how much the backstop fires later than the primary.")
+	choice(s, &v.Pretimeout, "pretimeout", keepalive.NoPretimeout,
+		[]keepalive.Pretimeout{keepalive.NoPretimeout, keepalive.SMI, keepalive.NMI, keepalive.Messaging},
+		"Warning that a hardware countdown gives before it fires.")
+	s.Duration(&v.Before, "pretimeout_before", 0, 0, time.Hour, "How long before the timeout the warning comes.")
+	s.Bool(&v.LoadModule, "load_module", true, "Load clpka or softdog when needed and available as a module.")
+}
+
+func declareStall(m *Model, s *param.Set) {
+	v := &m.Stall
+	s.Bool(&v.Enabled, "enabled", true, "Watch user space for stalls.")
+	s.Duration(&v.Interval, "interval", 3*time.Second, 500*time.Millisecond, 999*time.Second, "From one round of checks to the next.").As("polling/interval")
+	s.Duration(&v.Timeout, "timeout", 90*time.Second, 3*time.Second, 9999*time.Second,
+		"Without progress for this long, the countdown is no longer pinged and fires.").As("polling/timeout").
+		Check(func() error { return longer("timeout", v.Timeout, "interval", v.Interval) })
+	s.Int(&v.WarnPercent, "warn_percent", 80, 0, 100, "percent", "Of the timeout, from which a delay is announced; 0 announces every round, 100 none.")
+	s.Duration(&v.Absence, "absence", 0, 0, time.Hour, "How long the daemon may be away for a restart or an upgrade; 0s: the timeout.")
+	s.Bool(&v.OpenFile, "open_file", false, "Open and close a file each round. A full disk then counts as a stall.").As("parameters/repopen")
+	s.Bool(&v.WriteFile, "write_file", false, "Write the file, too, and wait until it is on disk.").As("parameters/repwrite").
+		Check(func() error {
+			if v.WriteFile && !v.OpenFile {
+				return errors.New("needs open_file = true")
+			}
+			return nil
+		})
+	s.Size(&v.WriteSize, "write_size", 10000, 1, 9999999, "How much to write.").As("parameters/writesize")
+	s.String(&v.File, "file", "", "The file; empty: stall.check in the state directory.")
+	s.Bool(&v.CreateThread, "create_thread", false, "Create a thread each round.").As("parameters/mkthread")
+}
+
+func declareShutdown(m *Model, s *param.Set) {
+	v := &m.Shutdown
+	s.Choice(&v.Watch, "watch", "on_failure", []string{"always", "on_failure", "never"},
+		"Which shutdowns are guarded; on_failure: those in which stopping a group failed.").As("haltp/condition")
+	s.Duration(&v.Timeout, "timeout", 0, 0, 9999*time.Second, "How long a shutdown may take; 0s: stall.timeout.").As("haltp/timeout")
+	choice(s, &v.Action, "action", keepalive.Reset, keepalive.Actions(), "What is done to a shutdown that hangs.").As("haltp/action")
+	s.Bool(&v.ReleaseOnSIGTERM, "release_on_sigterm", false,
+		"Stop guarding when the operating system terminates all processes; a later hang is then not seen.").As("haltp/sigterm")
+}
+
+func declareLimiter(m *Model, s *param.Set) {
+	v := &m.Limiter
+	s.Bool(&v.Enabled, "enabled", true, "Limit machine-level actions; beyond the limit shisa only observes.")
+	s.Int(&v.Max, "max", 3, 1, 99, "actions", "Machine-level actions without calm between.")
+	s.Duration(&v.Calm, "calm", time.Hour, 0, 30*day, "Running time without such an action that resets the count; 0s: only the operator does.")
+}
+
+func declareAPI(m *Model, s *param.Set) {
+	v := &m.API
+	s.String(&v.Socket, "socket", "/run/shisa/api.sock", "Unix socket of the API.").Check(absolute(&v.Socket))
+	s.String(&v.Group, "group", "", "System group whose members may read status and events; empty: root only.")
+}
+
+func declareStore(m *Model, s *param.Set) {
+	v := &m.Store
+	s.String(&v.Dir, "dir", "/var/lib/shisa", "State directory.").Check(absolute(&v.Dir))
+	s.Size(&v.HistorySize, "history_size", 64<<20, 1<<20, 10<<30, "History kept for queries.")
+	s.Size(&v.JournalSize, "journal_size", 1<<20, 64<<10, 1<<30, "Safety journal kept.")
+}
+
+func declareLog(m *Model, s *param.Set) {
+	v := &m.Log
+	s.Choice(&v.Level, "level", "info", []string{"debug", "info", "warning", "error"}, "Least severity that is logged.")
+	s.Choice(&v.Format, "format", "text", []string{"text", "json"}, "Form of a log line.")
+}
+
+func declareGroup(g *Group, s *param.Set) {
+	s.String(&g.Name, "name", "", "Name of the group.").Required().Check(wellNamed(&g.Name))
+	s.String(&g.Comment, "comment", "", "What it is for.")
+	s.Bool(&g.Auto, "auto_start", true, "Start it with the service.").As("start")
+	s.Strings(&g.StartAfter, "start_after", nil, "Groups that must be started first.").As("depend/act/depend")
+	s.Duration(&g.StartWait, "start_wait", 1800*time.Second, 0, 9999*time.Second, "How long to wait for them.").As("depend/act/timeout")
+	s.Bool(&g.StartGoOn, "start_anyway", false, "Start all the same when the wait is over.")
+	s.Strings(&g.StopAfter, "stop_after", nil, "Groups that must be stopped first.").As("depend/deact/depend")
+	s.Duration(&g.StopWait, "stop_wait", 1800*time.Second, 0, 9999*time.Second, "How long to wait for them.").As("depend/deact/timeout")
+	s.Bool(&g.StopGoOn, "stop_anyway", true, "Stop all the same when the wait is over.")
+}
+
+// declareResource declares the keys that every resource has. The default
+// timing is that of its type and already stands in r.
+func declareResource(r *Resource, s *param.Set) {
+	s.String(&r.Name, "name", "", "Name of the resource.").Required().Check(wellNamed(&r.Name))
+	s.String(&r.Type, "type", "", "Type of the resource.").Required()
+	s.String(&r.Group, "group", "", "Group that it belongs to.").Required()
+	s.String(&r.Comment, "comment", "", "What it is for.")
+	s.Strings(&r.DependsOn, "depends_on", nil, "Resources of the group that it needs; when absent, all that stand before it.").As("depend")
+	s.Duration(&r.Timing.Start, "start_timeout", r.Timing.Start, time.Second, 9999*time.Second, "Longest time to start.").As("act/timeout")
+	s.Duration(&r.Timing.Stop, "stop_timeout", r.Timing.Stop, time.Second, 9999*time.Second, "Longest time to stop.").As("deact/timeout")
+	s.Int(&r.StartRetry, "start_retry", 0, 0, 99, "times", "Further attempts to start.").As("act/retry")
+	s.Int(&r.StopRetry, "stop_retry", 0, 0, 99, "times", "Further attempts to stop.").As("deact/retry")
+	choice(s, &r.OnStartFailure, "on_start_failure", recovery.NoAction, recovery.FinalActions(), "Final action when it does not start.").As("act/action")
+	s.Bool(&r.StartGoOn, "start_anyway", false, "Start the following resources all the same when it does not start.")
+	choice(s, &r.OnStopFailure, "on_stop_failure", recovery.NoAction, recovery.FinalActions(), "Final action when it does not stop.").As("deact/action")
+}
+
+func declareMonitor(m *Monitor, s *param.Set) {
+	s.String(&m.Name, "name", "", "Name of the monitor.").Required().Check(wellNamed(&m.Name))
+	s.String(&m.Type, "type", "", "Type of the monitor.").Required()
+	s.String(&m.Comment, "comment", "", "What it is for.")
+	choice(s, &m.When, "when", m.When, whens, "Probe always, or only while the target is active.").As("polling/timing")
+	s.String(&m.Target, "target", "", "Resource that it watches over.").As("target")
+	s.Duration(&m.Timing.Interval, "interval", m.Timing.Interval, 100*time.Millisecond, day, "From the start of one probe to the start of the next.").As("polling/interval")
+	s.Duration(&m.Timing.Timeout, "timeout", m.Timing.Timeout, 10*time.Millisecond, day, "Longest time that one probe may take.").As("polling/timeout")
+	s.Int(&m.Timing.Retry, "retry", m.Timing.Retry, 0, 999, "failures", "Consecutive failures that are tolerated.").As("polling/reconfirmation")
+	s.Duration(&m.Timing.FirstWait, "first_wait", m.Timing.FirstWait, 0, 9999*time.Second, "Wait before the first probe.").As("firstmonwait")
+}
+
+func declareRecovery(r *Recovery, target *string, s *param.Set) {
+	p := &r.Policy
+	s.String(target, "target", "", `What is recovered: "resource/NAME", "group/NAME", "groups" or "server"; when absent, the monitor's target.`).As("relation")
+	s.Int(&p.MaxScript, "scripts", 0, 0, 99, "times", "Runs of the recovery script before restarts begin.").As("emergency/threshold/script")
+	s.String(&r.Script, "script", "", "The recovery script.").As("emergency/preaction/path")
+	s.Int(&p.MaxRestart, "restarts", -1, -1, 99, "times", "Restarts of the target before the final action; -1: 3 for a resource or group, 0 for the server.").As("emergency/threshold/restart")
+	choice(s, &p.FinalAction, "final_action", recovery.NoAction, recovery.FinalActions(), "What is done at the end.").As("emergency/action")
+	s.String(&r.Command, "command", "", "What the final action command runs.")
+	s.String(&r.BeforeRestart, "before_restart", "", "Script that runs before a restart.").As("emergency/preaction/userestart")
+	s.String(&r.BeforeFinal, "before_final", "", "Script that runs before the final action.").As("emergency/preaction/use")
+	s.Duration(&r.ScriptTimeout, "script_timeout", 5*time.Second, time.Second, 9999*time.Second, "Longest time that each of these scripts may take.").As("emergency/preaction/timeout")
+	s.Bool(&p.NoRetryOnTimeout, "no_retry_on_timeout", false, "A probe that times out uses up the tolerated failures at once.").As("emergency/timeout/notreconfirmation/use")
+	s.Bool(&p.NoRecoveryOnTimeout, "no_recovery_on_timeout", false, "A probe that times out counts as a failure, but does not act.").As("emergency/timeout/notrecovery/use")
+	s.Duration(&r.Backoff, "backoff", time.Second, 0, time.Hour, "Least time between two restarts, doubled at each; the first is immediate.")
+	s.Duration(&r.BackoffMax, "backoff_max", 5*time.Minute, 0, day, "Longest time between two restarts.")
+	s.Bool(&r.Suppress, "suppress", false, "Decide and announce, but recover nothing.")
+}
+
+// choice declares a parameter whose values are constants of a text type.
+func choice[T ~string](s *param.Set, p *T, name string, def T, values []T, help string) *param.Spec {
+	*p = def
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	text := new(string)
+	return s.Choice(text, name, string(def), texts, help).Check(func() error { *p = T(*text); return nil })
+}
+
+func longer(a string, av time.Duration, b string, bv time.Duration) error {
+	if av <= bv {
+		return fmt.Errorf("%s %s must be longer than %s %s", a, param.FormatDuration(av), b, param.FormatDuration(bv))
+	}
+	return nil
+}
