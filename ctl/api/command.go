@@ -1,0 +1,138 @@
+package api
+
+import (
+	"time"
+
+	"shisa/ctl/event"
+)
+
+// Limits on events returned by one query.
+const (
+	DefaultEvents = 100
+	MaxEvents     = 10000
+)
+
+// An EventQuery selects events. The zero EventQuery selects the latest
+// DefaultEvents.
+type EventQuery struct {
+	After    uint64         // only events with a greater sequence number
+	Since    time.Time      // only events at or after this time; zero: all
+	Limit    int            // at most so many, the latest; 0: DefaultEvents
+	Codes    []string       // any of these; empty: all
+	Severity event.Severity // at least this
+	Subjects []string       // any of these, "monitor/web" or "monitor" for all monitors; empty: all
+}
+
+// A FollowItem is one line of a followed event stream: an event, a gap, or
+// neither (a sign of life).
+type FollowItem struct {
+	Event *event.Event `json:"event,omitempty"`
+	Lost  uint64       `json:"lost,omitempty"` // events that this reader was too slow for
+}
+
+// A MonitorVerb is what can be done to a monitor.
+type MonitorVerb string
+
+// Verbs for monitors.
+const (
+	SuspendMonitor MonitorVerb = "suspend"
+	ResumeMonitor  MonitorVerb = "resume"
+	TestMonitor    MonitorVerb = "test"   // probe now, and answer with the probe
+	ResetMonitor   MonitorVerb = "reset"  // clear its recovery counters
+	FailMonitor    MonitorVerb = "fail"   // simulate a failure
+	UnfailMonitor  MonitorVerb = "unfail" // stop simulating
+)
+
+// MonitorVerbs lists them.
+func MonitorVerbs() []MonitorVerb {
+	return []MonitorVerb{SuspendMonitor, ResumeMonitor, TestMonitor, ResetMonitor, FailMonitor, UnfailMonitor}
+}
+
+// A MonitorCommand acts on one monitor.
+type MonitorCommand struct {
+	Name   string      `json:"-"` // from the path
+	Verb   MonitorVerb `json:"-"`
+	Reason string      `json:"reason,omitempty"`
+}
+
+// A UnitVerb is what can be done to a group or resource.
+type UnitVerb string
+
+// Verbs for groups and resources.
+const (
+	StartUnit UnitVerb = "start"
+	StopUnit  UnitVerb = "stop"
+)
+
+// A UnitCommand starts or stops a group or a resource.
+type UnitCommand struct {
+	Name   string   `json:"-"` // from the path; "*" in a group command: all groups
+	Verb   UnitVerb `json:"-"`
+	Reason string   `json:"reason,omitempty"`
+	NoWait bool     `json:"no_wait,omitempty"` // answer when it is accepted rather than when it is done
+}
+
+// A SuspendCommand suspends or resumes everything: probes stop, recovery
+// stops, resources keep running; the countdown stays armed.
+type SuspendCommand struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// A ShutdownVerb says how the machine goes down.
+type ShutdownVerb string
+
+// Ways down.
+const (
+	Reboot   ShutdownVerb = "reboot"
+	PowerOff ShutdownVerb = "poweroff"
+)
+
+// A ShutdownCommand stops every group and takes the machine down in an
+// orderly way, guarded against stalls.
+type ShutdownCommand struct {
+	How    ShutdownVerb `json:"how"`
+	Reason string       `json:"reason"`
+}
+
+// A ConfigSource is a configuration to check, compare or apply. Exactly one
+// of its fields is set; neither: the file that the running one was read from.
+type ConfigSource struct {
+	Path string `json:"path,omitempty"` // absolute, on this machine
+	Text string `json:"text,omitempty"` // TOML; scripts stay where the running configuration has them
+}
+
+// A Plan is what applying a configuration changes.
+type Plan struct {
+	Source   string    `json:"source"`
+	Changes  []Change  `json:"changes"`  // in the order in which they happen; empty: none
+	Mistakes []Mistake `json:"mistakes"` // not empty: the configuration cannot be applied
+	Applied  bool      `json:"applied"`
+	Summary  string    `json:"summary"` // "2 monitors start, 1 restarts"
+}
+
+// A Change is one step of a Plan.
+type Change struct {
+	Do      string `json:"do"`      // "start", "stop", "restart", "change"
+	Subject string `json:"subject"` // "monitor/web", "keepalive"
+	Detail  string `json:"detail"`  // "interval 30s → 10s"
+}
+
+// A Mistake is something wrong in a configuration.
+type Mistake struct {
+	File string `json:"file"`
+	Line int    `json:"line"` // 0: unknown
+	Key  string `json:"key"`
+	Text string `json:"text"`
+}
+
+// ConfigText is the running configuration as it was read.
+type ConfigText struct {
+	Source string `json:"source"`
+	Text   string `json:"text"` // secrets blanked out
+}
+
+// A Result is the answer to a command that was carried out.
+type Result struct {
+	Text  string `json:"text"`            // one sentence: what was done
+	Probe *Probe `json:"probe,omitempty"` // of a test
+}
