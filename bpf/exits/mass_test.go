@@ -1,0 +1,144 @@
+package exits
+
+import (
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMassDeath lets 10 000 processes die: none may be lost, none announced
+// that did not die, each with its own exit code. In a guest the numbers are
+// made to wrap, so that every one is used some thirty times.
+func TestMassDeath(t *testing.T) {
+	if os.Getenv("SHISA_GUEST") != "" {
+		if err := os.WriteFile("/proc/sys/kernel/pid_max", []byte("400"), 0); err != nil {
+			t.Fatal(err)
+		}
+		defer os.WriteFile("/proc/sys/kernel/pid_max", []byte("32768"), 0)
+	}
+	for name, open := range map[string]func(*testing.T) Source{
+		"kernel":    func(t *testing.T) Source { return openKernel(t) },
+		"perf":      openPerf,
+		"connector": openConnector,
+	} {
+		t.Run(name, func(t *testing.T) { massDeath(t, open(t)) })
+	}
+}
+
+func massDeath(t *testing.T, source Source) {
+	const deaths = 10_000
+	c := watch(t, source)
+	// Not before the source listens: the first announced death says so.
+	for listening := false; !listening; {
+		pid := fork(t, 0)
+		reap(t, pid)
+		select {
+		case <-c.news:
+			listening = true
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	c.mu.Lock()
+	clear(c.got)
+	c.mu.Unlock()
+	before := lost(t, source) // a perf buffer counts what came before there was a reader
+
+	want := make(map[int][]int) // exit codes, by number, in order
+	last := 0
+	for i := range deaths {
+		code := i%200 + 1
+		last = fork(t, code)
+		want[last] = append(want[last], code)
+		reap(t, last)
+	}
+	for timeout := time.After(30 * time.Second); ; {
+		c.mu.Lock()
+		complete := len(c.got[last]) >= len(want[last])
+		c.mu.Unlock()
+		if complete {
+			break
+		}
+		select {
+		case <-c.news:
+		case <-timeout:
+			t.Fatal("the last death was not announced")
+		}
+	}
+	compare(t, c, want)
+	if n := lost(t, source) - before; n != 0 {
+		t.Errorf("%d lost by the source's own account", n)
+	}
+}
+
+func lost(t *testing.T, source Source) uint64 {
+	switch source := source.(type) {
+	case *Kernel:
+		n, err := source.Counters()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n.Lost
+	case *Connector:
+		return source.Lost()
+	}
+	return 0
+}
+
+func compare(t *testing.T, c *collector, want map[int][]int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	announced, lost, wrong := 0, 0, 0
+	for pid, codes := range want {
+		var got []Exit
+		for _, e := range c.got[pid] {
+			if e.Parent == os.Getpid() && e.Status.ExitStatus() != 0 {
+				got = append(got, e)
+			}
+		}
+		announced += len(got)
+		lost += max(0, len(codes)-len(got))
+		for i, e := range got {
+			if i >= len(codes) || e.Status.ExitStatus() != codes[i] {
+				wrong++
+			}
+		}
+	}
+	if lost != 0 || wrong != 0 {
+		t.Errorf("%d announced, %d lost, %d false", announced, lost, wrong)
+	}
+	t.Logf("%d deaths of %d numbers announced, none lost, none false", announced, len(want))
+}
+
+// fork makes a process that ends at once with a code. The child runs no Go
+// code but one system call.
+//
+//go:norace
+func fork(t *testing.T, code int) int {
+	t.Helper()
+	pid, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	if pid == 0 {
+		for {
+			syscall.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(code), 0, 0)
+		}
+	}
+	return int(pid)
+}
+
+func reap(t *testing.T, pid int) {
+	t.Helper()
+	for {
+		_, err := syscall.Wait4(pid, nil, 0, nil)
+		if err == nil {
+			return
+		}
+		if err != syscall.EINTR {
+			t.Fatal(err)
+		}
+	}
+}
