@@ -1,0 +1,254 @@
+package decide
+
+import (
+	"time"
+
+	"shisa/ctl/config"
+	"shisa/ctl/event"
+	"shisa/ctl/recovery"
+	"shisa/ctl/resource"
+)
+
+// An Input is something that happened.
+type Input interface{ apply(*Machine) }
+
+// Boot begins the life of the machine: groups are started as configured.
+type Boot struct {
+	Clean   bool    // the machine went down cleanly last time
+	Rescue  bool    // it is in a rescue target now
+	Durable Durable // what was saved last
+}
+
+// Probed is the outcome of a probe.
+type Probed struct {
+	Monitor string
+	Outcome recovery.Input
+	Warning bool   // the target works, but a warning threshold is crossed
+	Detail  string // one line: the finding, the reason for not looking, or the timeout
+}
+
+// Ended is the outcome of an operation.
+type Ended struct {
+	Op      Op
+	Failure string // empty: it succeeded
+}
+
+// Tick lets time pass.
+type Tick struct{}
+
+// Store tells whether intents can be recorded.
+type Store struct{ Down bool }
+
+// Reload asks to put another configuration into force. Resources that it
+// removes or changes are stopped first; then comes [Swap].
+type Reload struct {
+	Model   *config.Model
+	Restart []string // resources that must be stopped before the change
+}
+
+// GroupWanted is an operator's request to start or stop a group; an empty name
+// means all.
+type GroupWanted struct {
+	Name string
+	Up   bool
+	By   string
+}
+
+// ResourceWanted is an operator's request to start or stop a single resource.
+type ResourceWanted struct {
+	Name string
+	Up   bool
+	By   string
+}
+
+// Hold suspends (On) or resumes monitors; an empty name means all recovery.
+type Hold struct {
+	Monitor string
+	On      bool
+	By      string
+}
+
+// Dummy makes a monitor find a failure whatever it sees, or ends that.
+type Dummy struct {
+	Monitor string
+	On      bool
+	By      string
+}
+
+// ResetMonitor clears the recovery counters; an empty name means all.
+type ResetMonitor struct{ Monitor string }
+
+// ResetLimiter forgets the machine-level actions that count against the limit.
+type ResetLimiter struct{}
+
+// StopService asks to stop every group and then to do Then: NoAction just
+// ends the service, Shutdown and Reboot take the machine down.
+type StopService struct {
+	Then   recovery.Action
+	By     string
+	Reason string
+	Server bool // the operating system goes down anyway
+}
+
+func (in Boot) apply(m *Machine) {
+	m.rescue = in.Rescue
+	m.restore(in.Durable)
+	auto := m.model.Server.Autostart
+	if in.Rescue || auto == "never" {
+		return
+	}
+	r := resource.Request{Event: resource.Start}
+	if !in.Clean {
+		r.Event = resource.Recover
+		if auto == "clean" {
+			m.emit(event.AutostartHeld, "")
+			return
+		}
+	}
+	for _, g := range m.groups {
+		if g.cfg.Auto {
+			m.startGroup(g, r, "the service started")
+		}
+	}
+}
+
+func (in Probed) apply(m *Machine) {
+	if w := m.watchNamed[in.Monitor]; w != nil {
+		m.probed(w, in)
+	}
+}
+
+func (in Ended) apply(m *Machine) {
+	switch p := m.end(in.Op); {
+	case p.unit != nil:
+		m.unitEnded(p.unit, in.Failure)
+	case p.watch != nil:
+		m.scriptEnded(p.watch, in.Failure)
+	case p.act != nil:
+		m.actEnded(p.act, in.Failure)
+	}
+}
+
+func (Tick) apply(*Machine) {}
+
+func (in Store) apply(m *Machine) { m.storeDown = in.Down }
+
+func (in GroupWanted) apply(m *Machine) {
+	for _, g := range m.groups {
+		if in.Name != "" && in.Name != g.cfg.Name {
+			continue
+		}
+		if in.Up {
+			m.startGroup(g, resource.Request{Event: resource.Start}, "requested by "+in.By)
+		} else {
+			m.stopGroup(g, resource.Request{Event: resource.Start, Factor: resource.GroupStop}, "requested by "+in.By)
+		}
+	}
+}
+
+func (in ResourceWanted) apply(m *Machine) {
+	u := m.units[in.Name]
+	if u == nil || u.group.state == GroupStarting || u.group.state == GroupStopping {
+		return
+	}
+	if !in.Up {
+		m.stopUnits(u)
+		return
+	}
+	if u.group.state == GroupOffline {
+		u.group.request = resource.Request{Event: resource.Start}
+		u.group.move(startAsked)
+	} else {
+		u.group.bouncing = true
+	}
+	m.raise(u)
+}
+
+// raise wants u and all that it needs online.
+func (m *Machine) raise(u *unit) {
+	for _, n := range u.needs {
+		m.raise(n)
+	}
+	if u.goal != Online || u.state != Online {
+		u.want(Online)
+	}
+}
+
+// stopUnits stops u and what needs it, and leaves them down.
+func (m *Machine) stopUnits(u *unit) {
+	m.restartUnit(u)
+	m.clearBounce(u.group)
+}
+
+func (in Hold) apply(m *Machine) {
+	d := event.MonitorResumed
+	if in.On {
+		d = event.MonitorSuspended
+	}
+	if in.Monitor == "" {
+		m.allHeld = in.On
+		m.emit(d, "monitor/*", "reason", "requested by "+in.By)
+	} else if w := m.watchNamed[in.Monitor]; w != nil && w.held != in.On {
+		w.held = in.On
+		m.emit(d, w.subject(), "reason", "requested by "+in.By)
+	}
+	m.do(Save{})
+}
+
+func (in Dummy) apply(m *Machine) {
+	w := m.watchNamed[in.Monitor]
+	if w == nil || w.dummy == in.On {
+		return
+	}
+	state := "ended"
+	if w.dummy = in.On; in.On {
+		state = "begun"
+	}
+	m.emit(event.DummyFailure, w.subject(), "state", state+" by "+in.By)
+	m.do(Probe{w.cfg.Name})
+}
+
+func (in ResetMonitor) apply(m *Machine) {
+	for _, w := range m.watches {
+		if in.Monitor == "" || in.Monitor == w.cfg.Name {
+			w.recovery, w.backoff = recovery.State{}, 0
+			m.forget(w)
+		}
+	}
+}
+
+func (ResetLimiter) apply(m *Machine) {
+	m.limiter = limiter{}
+	m.do(Save{})
+}
+
+// Durable is what must survive the daemon.
+type Durable struct {
+	Actions int      `json:"actions"`            // machine-level actions that count against the limit
+	Held    []string `json:"held,omitempty"`     // suspended monitors
+	AllHeld bool     `json:"all_held,omitempty"` // everything is suspended
+}
+
+// Durable returns what must survive the daemon.
+func (m *Machine) Durable() Durable {
+	d := Durable{Actions: m.limiter.count, AllHeld: m.allHeld}
+	for _, w := range m.watches {
+		if w.held {
+			d.Held = append(d.Held, w.cfg.Name)
+		}
+	}
+	return d
+}
+
+func (m *Machine) restore(d Durable) {
+	m.limiter = limiter{count: d.Actions, calmSince: m.now}
+	m.allHeld = d.AllHeld
+	for _, name := range d.Held {
+		if w := m.watchNamed[name]; w != nil {
+			w.held = true
+		}
+	}
+}
+
+// since is how long ago at was.
+func (m *Machine) since(at time.Duration) time.Duration { return m.now - at }

@@ -1,0 +1,201 @@
+// Package decide is the decision maker of the whole server: it is told what
+// happened and answers with what is to be done. It is pure: no clock, no
+// goroutine, no I/O; time arrives with every input. The daemon, `shisa
+// simulate` and the tests run the very same machine.
+//
+//	inputs  ──► Machine.Step(now, input) ──► commands
+//	probes, ended operations,                start and stop resources, run scripts,
+//	operator, timers                         act on the machine, events
+//
+// Every operation that a command starts is answered by exactly one later
+// input that carries its [Op].
+package decide
+
+import (
+	"slices"
+	"time"
+
+	"shisa/ctl/config"
+	"shisa/ctl/event"
+	"shisa/ctl/recovery"
+)
+
+// RetryPause is the wait before a further attempt to start or stop a resource.
+// There is none after the last attempt.
+const RetryPause = 5 * time.Second
+
+// An Op identifies an operation from the command that starts it to the input
+// that ends it. Zero is never used.
+type Op uint64
+
+// A Machine is the state of the decisions. It is used by one goroutine.
+type Machine struct {
+	model *config.Model
+	now   time.Duration // since an arbitrary start, monotonic
+
+	groups     []*group // in order of the configuration
+	groupNamed map[string]*group
+	units      map[string]*unit
+	watches    []*watch
+	watchNamed map[string]*watch
+	delayed    map[*watch]bool // those with a restart to come
+
+	service   service
+	limiter   limiter
+	storeDown bool // intents cannot be recorded: no machine-level action
+	rescue    bool // booted into a rescue target: nothing is recovered
+	allHeld   bool // everything is suspended by the operator
+
+	ops    map[Op]pending
+	lastOp Op
+	reload *reload
+	out    []Command
+
+	// changed says that something may be able to move. Most probes change
+	// nothing, and there may be thousands of them a second.
+	changed bool
+}
+
+// pending is what an outstanding operation belongs to; one field is set.
+type pending struct {
+	unit  *unit
+	watch *watch
+	act   *finalAct
+}
+
+// New returns a machine for model in which nothing is started yet.
+func New(model *config.Model) *Machine {
+	m := &Machine{ops: map[Op]pending{}, delayed: map[*watch]bool{}}
+	m.install(model)
+	return m
+}
+
+// Step takes what happened at now and returns what is to be done, in order.
+// now never goes back.
+func (m *Machine) Step(now time.Duration, in Input) []Command {
+	m.now = max(m.now, now)
+	m.out = nil
+	if _, probe := in.(Probed); !probe {
+		m.changed = true
+	}
+	in.apply(m)
+	m.settle()
+	return m.out
+}
+
+// Wake returns the time at which a [Tick] is due, and false when none is.
+func (m *Machine) Wake() (time.Duration, bool) {
+	var at []time.Duration
+	for _, g := range m.groups {
+		at = append(at, g.deadlines(m)...)
+	}
+	for w := range m.delayed {
+		at = append(at, w.restartAt)
+	}
+	if at = append(at, m.limiter.deadlines(m)...); len(at) == 0 {
+		return 0, false
+	}
+	return slices.Min(at), true
+}
+
+// install builds the state for model, keeping what exists under the same name.
+func (m *Machine) install(model *config.Model) {
+	m.model = model
+	oldGroups, oldUnits, oldWatches := m.groupNamed, m.units, m.watchNamed
+	m.groups, m.watches = nil, nil
+	m.groupNamed, m.units, m.watchNamed = map[string]*group{}, map[string]*unit{}, map[string]*watch{}
+	for _, c := range model.Groups {
+		g := oldGroups[c.Name]
+		if g == nil {
+			g = &group{state: GroupOffline}
+		}
+		g.cfg, g.units = c, nil
+		m.groups = append(m.groups, g)
+		m.groupNamed[c.Name] = g
+	}
+	for _, c := range model.Resources {
+		u := oldUnits[c.Name]
+		if u == nil {
+			u = &unit{state: Offline}
+		}
+		g := m.groupNamed[c.Group]
+		u.cfg, u.group, u.needs, u.neededBy = c, g, nil, nil
+		u.link(g.units)
+		g.units = append(g.units, u)
+		m.units[c.Name] = u
+	}
+	for _, c := range model.Monitors {
+		w := oldWatches[c.Name]
+		if w == nil {
+			w = &watch{}
+		}
+		w.cfg = c
+		m.watches = append(m.watches, w)
+		m.watchNamed[c.Name] = w
+	}
+}
+
+func (m *Machine) do(c Command) { m.out = append(m.out, c) }
+
+func (m *Machine) emit(d *event.Def, subject string, pairs ...string) {
+	m.do(Emit{d.New(subject, pairs...)})
+}
+
+func (m *Machine) begin(p pending) Op {
+	m.lastOp++
+	m.ops[m.lastOp] = p
+	return m.lastOp
+}
+
+// end returns what op belonged to and forgets it. An unknown op (an answer
+// that comes twice, or for something that a reload removed) yields nothing.
+func (m *Machine) end(op Op) pending {
+	p := m.ops[op]
+	delete(m.ops, op)
+	return p
+}
+
+// settle moves everything that can move until nothing does.
+func (m *Machine) settle() {
+	for m.changed {
+		m.changed = false
+		for _, g := range m.groups {
+			m.changed = m.advance(g) || m.changed
+		}
+		m.changed = m.advanceService() || m.changed
+		m.changed = m.advanceReload() || m.changed
+		for _, w := range m.watches {
+			m.watchIfActive(w)
+		}
+		for _, w := range m.watches { // in order, for the same result each time
+			if m.delayed[w] && m.now >= w.restartAt {
+				m.changed = true
+				m.restart(w, w.last)
+			}
+		}
+	}
+	m.calm()
+}
+
+// withheld reports whether decisions are not carried out at present, and why.
+func (m *Machine) withheld(suppressed bool) (string, bool) {
+	switch {
+	case m.rescue:
+		return "the machine is in a rescue target", true
+	case m.allHeld:
+		return "everything is suspended", true
+	case m.model.Server.RecoverySuppress:
+		return "recovery is suppressed for the whole server", true
+	case suppressed:
+		return "recovery is suppressed for this monitor", true
+	case m.service.state != Running:
+		return "the service is stopping", true
+	}
+	return "", false
+}
+
+// observing reports whether decisions are only announced.
+func (m *Machine) observing() bool { return m.model.Mode != config.Protect }
+
+// severity orders final actions, mildest first.
+func severity(a recovery.Action) int { return slices.Index(recovery.FinalActions(), a) }

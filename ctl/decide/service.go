@@ -1,0 +1,135 @@
+package decide
+
+import (
+	"slices"
+
+	"shisa/ctl/config"
+	"shisa/ctl/event"
+	"shisa/ctl/recovery"
+	"shisa/ctl/resource"
+)
+
+// A ServiceState is the state of the whole service.
+type ServiceState string
+
+// Service states. The zero ServiceState is running.
+const (
+	Running     ServiceState = ""
+	ServiceStop ServiceState = "stopping"
+	Stopped     ServiceState = "stopped"
+)
+
+type service struct {
+	state      ServiceState
+	act        *finalAct // what follows; nil: just the end
+	guarded    bool
+	stopFailed bool // stopping a group failed
+}
+
+func (in StopService) apply(m *Machine) {
+	if m.service.state != Running {
+		return
+	}
+	var f *finalAct
+	if in.Then != recovery.NoAction && in.Then != "" {
+		f = &finalAct{action: in.Then, reason: in.Reason}
+	}
+	m.stopService(in, f)
+}
+
+func (m *Machine) stopService(in StopService, f *finalAct) {
+	m.service.state = ServiceStop
+	if in.Then == recovery.NoAction {
+		f = nil
+	}
+	m.service.act = f
+	m.reload = nil
+	m.emit(event.ServiceStopping, "", "reason", in.Reason)
+	r := resource.Request{Event: resource.Start, Factor: resource.ServiceStop, LastAction: "NONE"}
+	switch {
+	case in.Then == recovery.Reboot:
+		r.Factor, r.LastAction = resource.ServerStop, "REBOOT"
+	case in.Then == recovery.Shutdown:
+		r.Factor, r.LastAction = resource.ServerStop, "HALT"
+	case in.Server:
+		r.Factor = resource.ServerStop
+	}
+	if f != nil && m.model.Shutdown.Watch == "always" {
+		m.guard(in.Reason)
+	}
+	for _, g := range m.groups {
+		if g.state == GroupStopping {
+			g.restart = false
+		} else {
+			m.stopGroup(g, r, in.Reason)
+		}
+	}
+}
+
+func (m *Machine) guard(reason string) {
+	if !m.service.guarded && !m.observing() {
+		m.service.guarded = true
+		m.do(Guard{reason})
+	}
+}
+
+// advanceService concludes the stop of the service once every group is down.
+func (m *Machine) advanceService() bool {
+	s := &m.service
+	if s.state != ServiceStop || slices.ContainsFunc(m.groups, func(g *group) bool { return g.busy() }) {
+		return false
+	}
+	s.state = Stopped
+	if s.act == nil {
+		m.do(Exit{})
+		return true
+	}
+	if s.stopFailed && m.model.Shutdown.Watch == "on_failure" {
+		m.guard("stopping a group failed")
+	}
+	m.act(s.act)
+	return true
+}
+
+// reload is a change of configuration that waits for resources to stop.
+type reload struct {
+	model   *config.Model
+	stopped []*unit
+	again   []string // groups that were online and are started again
+}
+
+func (in Reload) apply(m *Machine) {
+	r := &reload{model: in.Model}
+	for _, name := range in.Restart {
+		u := m.units[name]
+		if u == nil || u.down() && u.op == 0 {
+			continue
+		}
+		g := u.group
+		if g.active() || g.state == GroupStarting {
+			r.again = append(r.again, g.cfg.Name)
+			m.stopGroup(g, resource.Request{Event: resource.Start, Factor: resource.GroupStop}, "its configuration changes")
+		}
+		r.stopped = append(r.stopped, u)
+	}
+	m.reload = r
+}
+
+// advanceReload swaps the configuration when nothing that it changes runs.
+func (m *Machine) advanceReload() bool {
+	r := m.reload
+	if r == nil || slices.ContainsFunc(r.stopped, func(u *unit) bool { return u.group.busy() }) {
+		return false
+	}
+	m.reload = nil
+	was := m.groups
+	m.install(r.model)
+	m.do(Swap{})
+	for _, g := range m.groups {
+		fresh := !slices.Contains(was, g)
+		if slices.Contains(r.again, g.cfg.Name) || fresh && g.cfg.Auto && m.model.Server.Autostart == "always" {
+			m.startGroup(g, resource.Request{Event: resource.Start}, "the configuration changed")
+		}
+	}
+	return true
+}
