@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 )
 
 // A Mistake is one thing that is wrong with a configuration.
@@ -30,26 +31,41 @@ func (m Mistake) Error() string {
 // []any. known lists further keys that the caller takes care of itself.
 func (s *Set) Decode(raw map[string]any, known ...string) []Mistake {
 	var all []Mistake
+	seen := 0
 	for _, sp := range s.specs {
-		if err := sp.decode(raw); err != nil {
+		v, given := raw[sp.Name]
+		if given {
+			seen++
+		}
+		if err := sp.decode(v, given); err != nil {
 			all = append(all, Mistake{sp.Name, err.Error()})
 		}
+	}
+	for _, k := range known {
+		if _, given := raw[k]; given && s.spec(k) == nil {
+			seen++
+		}
+	}
+	if seen == len(raw) { // every key is known, as it nearly always is
+		return all
 	}
 	names := slices.Concat(s.Names(), known)
 	for _, k := range slices.Sorted(maps.Keys(raw)) {
 		if !slices.Contains(names, k) {
-			all = append(all, Mistake{k, "no such key" + suggest(k, names)})
+			all = append(all, Mistake{k, NoSuchKey + suggest(k, names)})
 		}
 	}
 	return all
 }
 
-func (s *Spec) decode(raw map[string]any) error {
-	v, ok := raw[s.Name]
-	if s.IsRequired && (!ok || v == "") {
+// NoSuchKey is how the text of a Mistake begins that is about an unknown key.
+const NoSuchKey = "no such key"
+
+func (s *Spec) decode(v any, given bool) error {
+	if s.IsRequired && (!given || isEmpty(v)) {
 		return fmt.Errorf("required. %s", s.Help)
 	}
-	if ok {
+	if given {
 		if err := s.set(v); err != nil {
 			return err
 		}
@@ -60,6 +76,11 @@ func (s *Spec) decode(raw map[string]any) error {
 		}
 	}
 	return nil
+}
+
+func isEmpty(v any) bool {
+	items, isList := v.([]any)
+	return v == nil || v == any("") || isList && len(items) == 0
 }
 
 func as[T any](raw any, p *T, want string) error {
@@ -107,8 +128,12 @@ func describe(raw any) string {
 		return fmt.Sprintf("the number %v", v)
 	case []any:
 		return "a list"
-	case map[string]any, []map[string]any:
+	case map[string]any:
 		return "a table"
+	case []map[string]any:
+		return "a list of tables"
+	case time.Time:
+		return "a date"
 	}
 	return fmt.Sprintf("a %T", raw)
 }

@@ -42,9 +42,14 @@ type Spec struct {
 
 	IsRequired bool // absent or empty is a mistake
 	IsSecret   bool // value is kept out of logs, status output and collected logs
+	IsFile     bool // value names a file beside the configuration, such as a script; empty: none
 
 	set   func(raw any) error
+	get   func() any // what a decoder would have yielded for the bound variable
+	reset func()     // stores the default
 	check []func() error
+
+	noDefault bool
 }
 
 // Required makes an absent or empty value a mistake.
@@ -52,6 +57,26 @@ func (s *Spec) Required() *Spec { s.IsRequired = true; return s }
 
 // Secret keeps the value out of logs, status output and collected logs.
 func (s *Spec) Secret() *Spec { s.IsSecret = true; return s }
+
+// File says that the value names a file, usually a script. A relative path
+// starts at the directory of the configuration, which is checked to hold it.
+func (s *Spec) File() *Spec { s.IsFile = true; return s }
+
+// NoDefault says of a list that leaving it out means something else than
+// writing an empty one; the variable is nil when it was left out.
+func (s *Spec) NoDefault() *Spec { s.Default, s.noDefault = "", true; return s }
+
+// Value returns the current value of the bound variable in the form that
+// Decode takes: string, bool, int64, float64 or []any; nil for a list without
+// default that was left out.
+func (s *Spec) Value() any { return s.get() }
+
+// Text returns the current value of the bound variable as it is written in a
+// configuration file; empty when Value is nil.
+func (s *Spec) Text() string { return Literal(s.get()) }
+
+// IsDefault reports whether the bound variable holds the default.
+func (s *Spec) IsDefault() bool { return s.Text() == s.Default }
 
 // As names the path that the original's clp.conf gives this parameter.
 func (s *Spec) As(path string) *Spec { s.Alias = path; return s }
@@ -76,20 +101,65 @@ func (s *Set) Names() []string {
 	return names
 }
 
-func (s *Set) add(sp *Spec) *Spec { s.specs = append(s.specs, sp); return sp }
+func (s *Set) spec(name string) *Spec {
+	for _, sp := range s.specs {
+		if sp.Name == name {
+			return sp
+		}
+	}
+	return nil
+}
+
+// Join returns a set of the declarations of all sets, in order. It shares them
+// with the sets, whose names must differ.
+func Join(sets ...*Set) *Set {
+	var all Set
+	for _, s := range sets {
+		all.specs = append(all.specs, s.specs...)
+	}
+	return &all
+}
+
+// Reset stores the default in every bound variable, so that the set can be
+// used for another Decode.
+func (s *Set) Reset() {
+	for _, sp := range s.specs {
+		sp.reset()
+	}
+}
+
+// bind adds sp, which stands for p.
+func bind[T any](s *Set, sp *Spec, p *T, def T, raw func(T) any) *Spec {
+	*p = def
+	sp.reset = func() { *p = def }
+	sp.get = func() any { return raw(*p) }
+	sp.Default = Literal(raw(def))
+	s.specs = append(s.specs, sp)
+	return sp
+}
+
+func same[T any](v T) any { return v }
 
 // String declares a text parameter stored in p.
 func (s *Set) String(p *string, name, def, help string) *Spec {
-	*p = def
-	sp := &Spec{Name: name, Help: help, Kind: Text, Default: quoted(def)}
+	sp := &Spec{Name: name, Help: help, Kind: Text}
 	sp.set = func(raw any) error { return as(raw, p, `text in quotes`) }
-	return s.add(sp)
+	return bind(s, sp, p, def, same)
 }
 
 // Choice declares a text parameter that is one of choices, stored in p.
 func (s *Set) Choice(p *string, name, def string, choices []string, help string) *Spec {
-	*p = def
-	sp := &Spec{Name: name, Help: help, Kind: Choice, Default: quoted(def), Choices: choices}
+	return Enum(s, p, name, def, choices, help)
+}
+
+// Enum is Choice for constants of a text type. It is a function because Go has
+// no generic methods.
+func Enum[T ~string](s *Set, p *T, name string, def T, values []T, help string) *Spec {
+	choices := make([]string, len(values))
+	for i, v := range values {
+		choices[i] = string(v)
+	}
+	sp := &Spec{Name: name, Help: help, Kind: Choice, Choices: choices}
 	sp.set = func(raw any) error {
 		var v string
 		if err := as(raw, &v, "one of "+strings.Join(choices, ", ")); err != nil {
@@ -98,25 +168,22 @@ func (s *Set) Choice(p *string, name, def string, choices []string, help string)
 		if !slices.Contains(choices, v) {
 			return fmt.Errorf("%q is none of %s%s", v, strings.Join(choices, ", "), suggest(v, choices))
 		}
-		*p = v
+		*p = T(v)
 		return nil
 	}
-	return s.add(sp)
+	return bind(s, sp, p, def, func(v T) any { return string(v) })
 }
 
 // Bool declares a yes-or-no parameter stored in p.
 func (s *Set) Bool(p *bool, name string, def bool, help string) *Spec {
-	*p = def
-	sp := &Spec{Name: name, Help: help, Kind: Boolean, Default: strconv.FormatBool(def)}
+	sp := &Spec{Name: name, Help: help, Kind: Boolean}
 	sp.set = func(raw any) error { return as(raw, p, "true or false") }
-	return s.add(sp)
+	return bind(s, sp, p, def, same)
 }
 
 // Int declares a whole number in [lo, hi] stored in p, counted in unit.
 func (s *Set) Int(p *int, name string, def, lo, hi int, unit, help string) *Spec {
-	*p = def
-	sp := &Spec{Name: name, Help: help, Kind: Integer, Unit: unit,
-		Default: strconv.Itoa(def), Min: strconv.Itoa(lo), Max: strconv.Itoa(hi)}
+	sp := &Spec{Name: name, Help: help, Kind: Integer, Unit: unit, Min: strconv.Itoa(lo), Max: strconv.Itoa(hi)}
 	sp.set = func(raw any) error {
 		v, err := wholeNumber(raw)
 		if err == nil {
@@ -128,14 +195,13 @@ func (s *Set) Int(p *int, name string, def, lo, hi int, unit, help string) *Spec
 		*p = int(v)
 		return nil
 	}
-	return s.add(sp)
+	return bind(s, sp, p, def, func(v int) any { return int64(v) })
 }
 
 // Float declares a number in [lo, hi] stored in p, counted in unit.
 func (s *Set) Float(p *float64, name string, def, lo, hi float64, unit, help string) *Spec {
-	*p = def
-	text := func(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
-	sp := &Spec{Name: name, Help: help, Kind: Number, Unit: unit, Default: text(def), Min: text(lo), Max: text(hi)}
+	text := func(f float64) string { return Literal(f) }
+	sp := &Spec{Name: name, Help: help, Kind: Number, Unit: unit, Min: text(lo), Max: text(hi)}
 	sp.set = func(raw any) error {
 		v, ok := raw.(float64)
 		if !ok {
@@ -152,14 +218,12 @@ func (s *Set) Float(p *float64, name string, def, lo, hi float64, unit, help str
 		*p = v
 		return nil
 	}
-	return s.add(sp)
+	return bind(s, sp, p, def, same)
 }
 
 // Duration declares a time span in [lo, hi] stored in p.
 func (s *Set) Duration(p *time.Duration, name string, def, lo, hi time.Duration, help string) *Spec {
-	*p = def
-	sp := &Spec{Name: name, Help: help, Kind: Duration,
-		Default: quoted(FormatDuration(def)), Min: quoted(FormatDuration(lo)), Max: quoted(FormatDuration(hi))}
+	sp := &Spec{Name: name, Help: help, Kind: Duration, Min: quoted(FormatDuration(lo)), Max: quoted(FormatDuration(hi))}
 	sp.set = func(raw any) error {
 		v, err := parseUnit(raw, `a duration such as "30s"`, ParseDuration)
 		if err == nil {
@@ -171,14 +235,12 @@ func (s *Set) Duration(p *time.Duration, name string, def, lo, hi time.Duration,
 		*p = v
 		return nil
 	}
-	return s.add(sp)
+	return bind(s, sp, p, def, func(v time.Duration) any { return FormatDuration(v) })
 }
 
 // Size declares a number of bytes in [lo, hi] stored in p.
 func (s *Set) Size(p *int64, name string, def, lo, hi int64, help string) *Spec {
-	*p = def
-	sp := &Spec{Name: name, Help: help, Kind: Size,
-		Default: quoted(FormatSize(def)), Min: quoted(FormatSize(lo)), Max: quoted(FormatSize(hi))}
+	sp := &Spec{Name: name, Help: help, Kind: Size, Min: quoted(FormatSize(lo)), Max: quoted(FormatSize(hi))}
 	sp.set = func(raw any) error {
 		v, err := parseUnit(raw, `a size such as "500MiB"`, ParseSize)
 		if err == nil {
@@ -190,13 +252,12 @@ func (s *Set) Size(p *int64, name string, def, lo, hi int64, help string) *Spec 
 		*p = v
 		return nil
 	}
-	return s.add(sp)
+	return bind(s, sp, p, def, func(v int64) any { return FormatSize(v) })
 }
 
 // Strings declares a list of texts stored in p.
 func (s *Set) Strings(p *[]string, name string, def []string, help string) *Spec {
-	*p = def
-	sp := &Spec{Name: name, Help: help, Kind: List, Default: quotedList(def)}
+	sp := &Spec{Name: name, Help: help, Kind: List}
 	sp.set = func(raw any) error {
 		items, ok := raw.([]any)
 		if !ok {
@@ -211,7 +272,16 @@ func (s *Set) Strings(p *[]string, name string, def []string, help string) *Spec
 		*p = v
 		return nil
 	}
-	return s.add(sp)
+	return bind(s, sp, p, def, func(v []string) any {
+		if v == nil && sp.noDefault {
+			return nil
+		}
+		items := make([]any, len(v))
+		for i, item := range v {
+			items[i] = item
+		}
+		return items
+	})
 }
 
 // within reports whether v lies in [lo, hi]; text writes a value as a

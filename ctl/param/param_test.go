@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -107,6 +108,66 @@ func TestTOML(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("missing %q in\n%s", want, b.String())
 		}
+	}
+}
+
+// Every value reads back from the text it is written as, so that what is shown
+// is a configuration that means the same.
+func TestTextReadsBack(t *testing.T) {
+	raw := map[string]any{"timeout": "90s", "write_size": "64KiB", "count": int64(7), "ratio": 0.125, "mode": "protect",
+		"on": true, "names": []any{`a"b`, "c\\d", "\a\v\x7f é\n"}, "text": "tab\tquote\" \u2028"}
+	var v, back values
+	s := declare(&v)
+	if m := s.Decode(raw); m != nil {
+		t.Fatal(m)
+	}
+	var file strings.Builder
+	for _, sp := range s.Specs() {
+		if sp.IsDefault() {
+			t.Errorf("%s counts as default", sp.Name)
+		}
+		file.WriteString(sp.Name + " = " + sp.Text() + "\n")
+	}
+	var again map[string]any
+	if _, err := toml.Decode(file.String(), &again); err != nil {
+		t.Fatalf("%v in\n%s", err, file.String())
+	}
+	if m := declare(&back).Decode(again); m != nil {
+		t.Fatalf("%v in\n%s", m, file.String())
+	}
+	if d := cmp.Diff(v, back, cmp.AllowUnexported(values{})); d != "" {
+		t.Errorf("read back (-want +got):\n%s", d)
+	}
+	s.Reset()
+	var fresh values
+	declare(&fresh)
+	if d := cmp.Diff(fresh, v, cmp.AllowUnexported(values{})); d != "" {
+		t.Errorf("after Reset (-want +got):\n%s", d)
+	}
+}
+
+// A list without default tells "left out" from "empty".
+func TestNoDefault(t *testing.T) {
+	var names []string
+	var s Set
+	sp := s.Strings(&names, "names", nil, "Some names.").NoDefault()
+	if sp.Text() != "" || !sp.IsDefault() {
+		t.Errorf("left out: text %q, default %v", sp.Text(), sp.IsDefault())
+	}
+	s.Decode(map[string]any{"names": []any{}})
+	if sp.Text() != "[]" || sp.IsDefault() {
+		t.Errorf("empty: text %q, default %v", sp.Text(), sp.IsDefault())
+	}
+}
+
+func TestKnownKeysAreNotHidden(t *testing.T) {
+	var a, b string
+	var first, second Set
+	first.String(&a, "a", "", "A.")
+	second.String(&b, "b", "", "B.")
+	got := Join(&first, &second).Decode(map[string]any{"a": "1", "b": "2", "sub": true, "c": "3"}, "sub", "a")
+	if want := []Mistake{{"c", "no such key"}}; !slices.Equal(got, want) || a != "1" || b != "2" {
+		t.Errorf("got %v, %q, %q", got, a, b)
 	}
 }
 

@@ -1,10 +1,19 @@
 package param
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 )
+
+// patterns are regular expressions that the text forms of a kind match, so that
+// an editor can mark a wrong unit.
+var patterns = map[Kind]string{
+	Duration: `^([0-9]+d)?([0-9]+(\.[0-9]*)?(h|m|s|ms|us|µs|ns))*$`,
+	Size:     `^[0-9]+ *(B|KiB|MiB|GiB|TiB)$`,
+}
 
 // JSONSchema renders the set as a JSON Schema object (draft 2020-12); the web
 // form is drawn from it.
@@ -12,7 +21,7 @@ func (s *Set) JSONSchema() map[string]any {
 	props, required := map[string]any{}, []string{}
 	for i, sp := range s.specs {
 		p := map[string]any{"type": sp.schemaType(), "description": sp.Help, "x-order": i, "x-kind": string(sp.Kind)}
-		if sp.Default != "" {
+		if sp.Default != "" && !sp.IsRequired {
 			p["x-default"] = sp.Default
 		}
 		if sp.Unit != "" {
@@ -20,6 +29,12 @@ func (s *Set) JSONSchema() map[string]any {
 		}
 		if sp.Min != "" {
 			p["x-minimum"], p["x-maximum"] = sp.Min, sp.Max
+		}
+		if sp.Kind == Integer || sp.Kind == Number && json.Valid([]byte("["+sp.Min+","+sp.Max+"]")) { // an infinite bound is none
+			p["minimum"], p["maximum"] = json.Number(sp.Min), json.Number(sp.Max)
+		}
+		if pattern := patterns[sp.Kind]; pattern != "" {
+			p["pattern"] = pattern
 		}
 		if sp.Kind == Choice {
 			p["enum"] = sp.Choices
@@ -54,8 +69,11 @@ func (s *Set) Markdown(w io.Writer) {
 	fmt.Fprintln(w, "| Parameter | Default | Range | Meaning |\n| --- | --- | --- | --- |")
 	for _, sp := range s.specs {
 		def := "`" + sp.Default + "`"
-		if sp.IsRequired {
+		switch {
+		case sp.IsRequired:
 			def = "required"
+		case sp.Default == "":
+			def = "absent"
 		}
 		fmt.Fprintf(w, "| `%s` | %s | %s | %s |\n", sp.Name, def, sp.Range(), strings.ReplaceAll(sp.Help, "|", "\\|"))
 	}
@@ -66,6 +84,8 @@ func (s *Spec) Range() string {
 	switch {
 	case s.Kind == Choice:
 		return strings.Join(s.Choices, ", ")
+	case s.Min != "" && s.Min == s.Max:
+		return s.Min
 	case s.Min != "" && s.Unit != "":
 		return s.Min + " to " + s.Max + " " + s.Unit
 	case s.Min != "":
@@ -87,7 +107,7 @@ func (s *Set) TOML(w io.Writer, set map[string]string) {
 		if v, ok := set[sp.Name]; ok {
 			fmt.Fprintf(w, "%s = %s\n", sp.Name, v)
 		} else {
-			fmt.Fprintf(w, "#%s = %s\n", sp.Name, sp.Default)
+			fmt.Fprintf(w, "#%s = %s\n", sp.Name, cmp.Or(sp.Default, "[]"))
 		}
 	}
 }

@@ -77,12 +77,46 @@ func FormatSize(n int64) string {
 	return strconv.FormatInt(n, 10) + "B"
 }
 
-func quoted(s string) string { return strconv.Quote(s) }
-
-func quotedList(items []string) string {
-	q := make([]string, len(items))
-	for i, item := range items {
-		q[i] = quoted(item)
+// Literal writes a value that a TOML decoder yielded, or could have, as TOML on
+// one line: string, bool, int64, float64 or []any of them; nil is "".
+func Literal(raw any) string {
+	switch v := raw.(type) {
+	case nil:
+		return ""
+	case string:
+		return quoted(v)
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	case []any:
+		items := make([]string, len(v))
+		for i, item := range v {
+			items[i] = Literal(item)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
 	}
-	return "[" + strings.Join(q, ", ") + "]"
+	return fmt.Sprint(raw)
+}
+
+// quoted writes s as a TOML basic string. strconv.Quote is no help: it writes
+// \a and \v, which TOML does not know.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }
