@@ -1,0 +1,223 @@
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// root is where the proc file system is mounted.
+const root = "/proc"
+
+// An ID names one process for as long as the machine runs.
+type ID struct {
+	PID   int
+	Start uint64 // clock ticks from boot: proc(5), /proc/PID/stat field 22
+}
+
+// String returns "1234@567890", as it appears in records and logs.
+func (id ID) String() string { return fmt.Sprintf("%d@%d", id.PID, id.Start) }
+
+// Alive reports whether the process still exists and has not ended: a zombie,
+// which only waits to be reaped by its parent, is not alive.
+func (id ID) Alive() bool {
+	s, err := Read(id.PID)
+	return err == nil && s.Start == id.Start && !s.Ended()
+}
+
+// A Stat is what the kernel says about a process in /proc/PID/stat.
+type Stat struct {
+	ID
+	Comm    string // file name of the program, at most 15 bytes; the process may set it to anything
+	State   byte   // 'R', 'S', 'D', 'Z' …: proc(5)
+	Parent  int
+	Group   int    // process group
+	Session int    // session
+	Ticks   uint64 // CPU time used, user and system, in clock ticks
+	Threads int
+}
+
+// Ended reports whether the process has exited and only waits to be reaped.
+func (s Stat) Ended() bool { return s.State == 'Z' || s.State == 'X' || s.State == 'x' }
+
+// ErrGone says that there is no such process (any more).
+var ErrGone = errors.New("no such process")
+
+// Read returns the state of a process. The error is ErrGone when there is none.
+func Read(pid int) (Stat, error) {
+	// 52 numbers of at most 20 digits and a name of at most 64 bytes.
+	var buf [2048]byte
+	n, err := readInto(pid, "stat", buf[:])
+	if err != nil {
+		return Stat{}, err
+	}
+	s, err := parseStat(buf[:n])
+	if err != nil {
+		return Stat{}, fmt.Errorf("read state of process %d: %w", pid, err)
+	}
+	return s, nil
+}
+
+// Identify returns the ID of the process that has pid now.
+func Identify(pid int) (ID, error) {
+	s, err := Read(pid)
+	return s.ID, err
+}
+
+// readInto reads a file of /proc/PID in one system call: the kernel then
+// answers from one moment.
+func readInto(pid int, file string, buf []byte) (int, error) {
+	path := root + "/" + strconv.Itoa(pid) + "/" + file
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, gone(path, err)
+	}
+	defer unix.Close(fd)
+	for {
+		n, err := unix.Read(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		return max(n, 0), gone(path, err)
+	}
+}
+
+func gone(path string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ESRCH):
+		return ErrGone
+	}
+	return &os.PathError{Op: "read", Path: path, Err: err}
+}
+
+var errStat = errors.New("unknown form of /proc/PID/stat")
+
+// Positions of fields after the name in parentheses; proc(5) counts from 1 and
+// includes the pid and the name.
+const (
+	fieldState   = 3 - 3
+	fieldParent  = 4 - 3
+	fieldGroup   = 5 - 3
+	fieldSession = 6 - 3
+	fieldUser    = 14 - 3
+	fieldSystem  = 15 - 3
+	fieldThreads = 20 - 3
+	fieldStart   = 22 - 3
+)
+
+// parseStat reads one line of /proc/PID/stat. The name stands in parentheses
+// and may itself hold parentheses, spaces and line feeds, so it ends at the
+// last closing one: only numbers follow.
+func parseStat(b []byte) (Stat, error) {
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if open < 2 || end < open {
+		return Stat{}, errStat
+	}
+	var s Stat
+	var bad error
+	number := func(f []byte) uint64 {
+		n, err := strconv.ParseUint(string(f), 10, 64)
+		if err != nil {
+			bad = errStat
+		}
+		return n
+	}
+	s.PID = int(number(bytes.TrimSpace(b[:open])))
+	s.Comm = string(b[open+1 : end])
+	i := 0
+	for f := range bytes.FieldsSeq(b[end+1:]) {
+		switch i {
+		case fieldState:
+			s.State = f[0]
+		case fieldParent:
+			s.Parent = int(number(f))
+		case fieldGroup:
+			s.Group = int(number(f))
+		case fieldSession:
+			s.Session = int(number(f))
+		case fieldUser, fieldSystem:
+			s.Ticks += number(f)
+		case fieldThreads:
+			s.Threads = int(number(f))
+		case fieldStart:
+			s.Start = number(f)
+			return s, bad
+		}
+		i++
+	}
+	return Stat{}, errStat
+}
+
+// CommandLimit bounds what Command reads, in bytes. A command line may be as
+// long as the stack limit allows (megabytes); no pattern needs more than this.
+const CommandLimit = 32 << 10
+
+// Command returns the command line of a process with its arguments separated
+// by single spaces, cut at CommandLimit. It is empty for kernel threads and
+// for processes that have ended. The process may have set it to anything, also
+// to bytes that are no text.
+func Command(pid int) (string, error) {
+	b, err := os.OpenFile(filepath.Join(root, strconv.Itoa(pid), "cmdline"), os.O_RDONLY, 0)
+	if err != nil {
+		return "", goneFile(err)
+	}
+	defer b.Close()
+	buf := make([]byte, 512)
+	n := 0
+	for {
+		m, err := b.Read(buf[n:])
+		n += m
+		if m == 0 || err != nil || n == CommandLimit {
+			break
+		}
+		if n == len(buf) {
+			buf = append(buf, make([]byte, min(len(buf)*3, CommandLimit-n))...)
+		}
+	}
+	return joinArguments(buf[:n]), nil
+}
+
+func goneFile(err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return ErrGone
+	}
+	return err
+}
+
+// joinArguments turns NUL-terminated arguments into one line.
+func joinArguments(b []byte) string {
+	b = bytes.TrimRight(b, "\x00")
+	return string(bytes.ReplaceAll(b, []byte{0}, []byte{' '}))
+}
+
+// List returns every process that can be seen, without threads, in order of
+// number. Processes that end meanwhile are left out.
+func List() ([]Stat, error) {
+	dir, err := os.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Stat, 0, len(names))
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if s, err := Read(pid); err == nil {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
