@@ -187,7 +187,7 @@ func (m *Machine) awaitsOthers(g *group) bool {
 }
 
 func (m *Machine) started(g *group) {
-	if failed := g.inState(StartFailed); len(failed) > 0 {
+	if failed := g.inState(StartFailed, StopFailed); len(failed) > 0 {
 		g.move(startFailed)
 		m.emit(event.GroupStartFailed, g.subject(), "error", "resources that did not start: "+names(failed))
 		m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStartFailure }, "did not start")
@@ -249,10 +249,10 @@ func (m *Machine) clearBounce(g *group) {
 	}
 }
 
-func (g *group) inState(s ResourceState) []*unit {
+func (g *group) inState(states ...ResourceState) []*unit {
 	var found []*unit
 	for _, u := range g.units {
-		if u.state == s {
+		if slices.Contains(states, u.state) {
 			found = append(found, u)
 		}
 	}

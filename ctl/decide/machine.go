@@ -24,6 +24,10 @@ import (
 // There is none after the last attempt.
 const RetryPause = 5 * time.Second
 
+// maxRounds bounds the rounds of one step: each takes at least one unit or
+// group one state further, and there are never so many.
+const maxRounds = 16 * (config.MaxResources + config.MaxGroups)
+
 // An Op identifies an operation from the command that starts it to the input
 // that ends it. Zero is never used.
 type Op uint64
@@ -157,7 +161,10 @@ func (m *Machine) end(op Op) pending {
 
 // settle moves everything that can move until nothing does.
 func (m *Machine) settle() {
-	for m.changed {
+	for round := 0; m.changed; round++ {
+		if round > maxRounds {
+			panic("decide: the state does not settle")
+		}
 		m.changed = false
 		for _, g := range m.groups {
 			m.changed = m.advance(g) || m.changed

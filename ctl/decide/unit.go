@@ -71,7 +71,11 @@ func (m *Machine) advanceUnit(u *unit) bool {
 		return false
 	}
 	switch {
-	case u.goal == Online && (u.state == Offline || u.state == StopFailed) && u.mayStart():
+	case u.goal == Online && u.state == StopFailed && u.attempts == 0 && u.mayStop():
+		// What is left of it is unknown: starting it could run it twice.
+		u.cleanup = true
+		m.stopUnit(u)
+	case u.goal == Online && u.state == Offline && u.mayStart():
 		u.state = Starting
 		u.op = m.begin(pending{unit: u})
 		m.do(StartResource{u.op, u.cfg.Name, u.request(), u.cfg.Timing.Start})
@@ -141,10 +145,10 @@ func (m *Machine) cleanedUp(u *unit, failure string) {
 	u.cleanup = false
 	switch {
 	case failure != "":
-		// What is left of it is unknown: another start could run it twice.
-		u.state = StartFailed
+		u.state = StopFailed
+		u.attempts = max(u.attempts, 1)
 		m.emit(event.ResourceStuck, u.subject(), "error", failure)
-	case u.goal == Offline:
+	case u.goal == Offline || u.attempts == 0:
 		u.state = Offline
 	case u.attempts <= u.cfg.StartRetry:
 		u.state = Offline

@@ -67,7 +67,10 @@ func (w *World) Probing(monitor string) bool { return w.probing[monitor] }
 // Run lets d pass: operations end and timers fire in their order.
 func (w *World) Run(d time.Duration) {
 	end := w.Now + d
-	for {
+	for round := 0; ; round++ {
+		if round > 100000 {
+			panic(fmt.Sprintf("decidetest: no end at %v; last: %q", w.Now, w.Trace[max(0, len(w.Trace)-8):]))
+		}
 		op, ended := w.nextEnd()
 		wake, timer := w.Machine.Wake()
 		switch {
