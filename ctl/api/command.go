@@ -1,27 +1,9 @@
 package api
 
-import (
-	"time"
+import "shisa/ctl/event"
 
-	"shisa/ctl/event"
-)
-
-// Limits on events returned by one query.
-const (
-	DefaultEvents = 100
-	MaxEvents     = 10000
-)
-
-// An EventQuery selects events. The zero EventQuery selects the latest
-// DefaultEvents.
-type EventQuery struct {
-	After    uint64         // only events with a greater sequence number
-	Since    time.Time      // only events at or after this time; zero: all
-	Limit    int            // at most so many, the latest; 0: DefaultEvents
-	Codes    []string       // any of these; empty: all
-	Severity event.Severity // at least this
-	Subjects []string       // any of these, "monitor/web" or "monitor" for all monitors; empty: all
-}
+// An EventQuery selects events.
+type EventQuery = event.Query
 
 // A FollowItem is one line of a followed event stream: an event, a gap, or
 // neither (a sign of life).
