@@ -66,6 +66,9 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	p.watch(pid)
 	if p.output != nil {
+		if w, ok := c.Output.(*lines); ok {
+			w.pid = pid
+		}
 		go p.output.collect()
 	}
 	go p.supervise(ctx)
