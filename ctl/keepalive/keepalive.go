@@ -30,6 +30,20 @@ var ErrBusy = errors.New("held by another process")
 // ErrAbsent says that the device or program is not there.
 var ErrAbsent = errors.New("not present")
 
+// ErrNotArmed says that a countdown was to be pinged that is not armed.
+var ErrNotArmed = errors.New("not armed")
+
+// A Holder is an engine that holds its device through a file descriptor, which
+// it can pass on to the next program image without letting go of the countdown.
+type Holder interface {
+	Engine
+	FD() int // -1 while it holds none
+
+	// Adopt goes on with an armed countdown that fd holds and owns fd from
+	// then on. An fd below 0 goes on with one that needs none.
+	Adopt(fd int, r Request) (Granted, error)
+}
+
 // An Action is what an engine does to the machine when it fires.
 type Action string
 
