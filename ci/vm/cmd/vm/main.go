@@ -4,6 +4,8 @@
 //	vm fetch [NAME...]         get kernels (all without a name); prints name, release, folder
 //	vm fetch --headers NAME    get a kernel's headers as well; prints the folder for make -C
 //
+//	vm run [flags] NAME SCRIPT boot a kernel, run a shell script in the guest, print what it printed
+//
 // It exits with 3 when the distribution no longer has a kernel that was asked for
 // and with 1 on any other error.
 package main
@@ -16,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"time"
 
 	"shisa/ci/vm"
@@ -43,15 +46,17 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("usage: vm list | vm fetch [--refresh] [--headers] [NAME...]")
+		return errors.New("usage: vm list | vm fetch [--refresh] [--headers] [NAME...] | vm run [flags] NAME SCRIPT")
 	}
 	switch args[0] {
 	case "list":
 		return list()
 	case "fetch":
 		return fetch(ctx, args[1:])
+	case "run":
+		return boot(ctx, args[1:])
 	}
-	return fmt.Errorf("unknown command %q: list or fetch", args[0])
+	return fmt.Errorf("unknown command %q: list, fetch or run", args[0])
 }
 
 func list() error {
@@ -115,4 +120,50 @@ func fetchOne(ctx context.Context, s vm.Source, headers, refresh bool) error {
 	}
 	fmt.Println(dir)
 	return nil
+}
+
+// boot is for trying something out on a kernel.
+func boot(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	console := flags.Bool("console", false, "copy the guest's console to standard error")
+	modules := flags.String("modules", "", "modules to load, separated by commas")
+	var config vm.Config
+	flags.BoolVar(&config.Machine.Watchdog, "watchdog", false, "an i6300esb watchdog")
+	flags.BoolVar(&config.Machine.BMC, "bmc", false, "a simulated BMC")
+	flags.BoolVar(&config.Machine.Pvpanic, "pvpanic", false, "a pvpanic device")
+	flags.BoolVar(&config.Machine.Pstore, "pstore", false, "a pstore that survives resets")
+	flags.IntVar(&config.Machine.CPUs, "cpus", 2, "number of CPUs")
+	flags.IntVar(&config.Machine.MemoryMiB, "memory", 512, "memory in MiB")
+	flags.StringVar(&config.Cmdline, "append", "", "added to the kernel's command line")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() != 2 {
+		return errors.New("usage: vm run [flags] NAME SCRIPT")
+	}
+	var err error
+	if config.Kernel, err = vm.Cached(flags.Arg(0)); err != nil {
+		return err
+	}
+	if *modules != "" {
+		config.Modules = strings.Split(*modules, ",")
+	}
+	if *console {
+		config.Console = os.Stderr
+	}
+	g, err := vm.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	r, err := g.Run(ctx, "sh", "-c", flags.Arg(1))
+	fmt.Print(r.Stdout)
+	fmt.Fprint(os.Stderr, r.Stderr)
+	for _, e := range g.Events() {
+		fmt.Fprintln(os.Stderr, "event:", e)
+	}
+	if err == nil && r.Exit != 0 {
+		err = fmt.Errorf("the script ended with state %d", r.Exit)
+	}
+	return err
 }
