@@ -104,6 +104,7 @@ type procEvent struct {
 	what      uint32
 	at        uint64 // CLOCK_MONOTONIC
 	pid, tgid int    // of the child for a fork, of the thread otherwise
+	parent    int    // of a fork
 	code      uint32 // exit: wait status; none: errno of the request
 }
 
@@ -125,6 +126,7 @@ func parseEvent(data []byte) (e procEvent, ok bool) {
 		if len(data) < 16 {
 			return e, false
 		}
+		e.parent = int(u32(data[4:]))
 		data = data[8:]
 		fallthrough
 	case eventExit:

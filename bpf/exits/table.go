@@ -54,9 +54,15 @@ func (t *table) apply(e procEvent) {
 // born notes a process's start time, unless the number has already changed
 // hands before we came to look: that one started after the event.
 func (t *table) born(e procEvent) {
-	entry := &entry{stat: stat{ID: ID{PID: e.tgid}}}
+	if was := t.alive[e.tgid]; was != nil {
+		// The kernel reports an exit after the parent may have collected
+		// the process, so a number can be born again before its death.
+		t.vanished(was)
+	}
+	entry := &entry{stat: stat{ID: ID{PID: e.tgid}, Parent: e.parent}}
 	if s, err := t.look(e.tgid); err == nil && s.Start <= t.ticks(e.at) {
 		entry.stat = s
+		entry.Parent = e.parent // /proc says 0 once it is being collected
 	}
 	t.alive[e.tgid] = entry
 }
@@ -68,12 +74,17 @@ func (t *table) exited(e procEvent) {
 	if p == nil {
 		return // not a process that we saw alive: announced before
 	}
+	if t.ticks(e.at) < p.Start {
+		return // the late report of the number's former owner
+	}
 	if e.pid == e.tgid {
-		p.leaderGone, p.code = true, e.code
-		// The name may have changed by exec since the fork.
 		if s, err := t.look(e.tgid); err == nil && s.Start == p.Start {
-			p.Comm = s.Comm
+			if s.State != 'Z' && s.State != 'X' {
+				return // the former owner's too: this one lives
+			}
+			p.Comm = s.Comm // it may have changed by exec since the fork
 		}
+		p.leaderGone, p.code = true, e.code
 	}
 	if !p.leaderGone || t.rest(e.tgid, e.pid) > 0 {
 		return
@@ -82,6 +93,14 @@ func (t *table) exited(e procEvent) {
 	exit := p.exit()
 	exit.Status = Status{WaitStatus: syscall.WaitStatus(p.code), Known: true}
 	exit.At = fromMonotonic(e.at)
+	t.handle(exit)
+}
+
+// vanished announces a process whose own report is missing.
+func (t *table) vanished(was *entry) {
+	exit := was.exit()
+	exit.Status = Status{}
+	exit.At = time.Now()
 	t.handle(exit)
 }
 
@@ -103,10 +122,7 @@ func (t *table) reconcile() error {
 			now[pid] = was
 			continue
 		}
-		exit := was.exit()
-		exit.Status = Status{}
-		exit.At = time.Now()
-		t.handle(exit)
+		t.vanished(was)
 	}
 	t.alive = now
 	return nil

@@ -1,6 +1,7 @@
 package exits
 
 import (
+	"cmp"
 	"errors"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ func TestTable(t *testing.T) {
 	for name, c := range map[string]struct {
 		events  []procEvent
 		start   uint64 // what /proc says of any process; 0: gone
+		state   byte   // zero: a zombie
 		threads []int  // live others at each exit
 		want    []ID
 		code    int
@@ -47,6 +49,18 @@ func TestTable(t *testing.T) {
 			threads: []int{0}, want: []ID{{5, 0}},
 		},
 		"never seen alive": {events: []procEvent{exit(5, 5, 0)}, threads: []int{0}},
+		"late report of the former owner, we are alive": {
+			events: []procEvent{fork(5, 2*second), exit(5, 5, 0)}, start: 199, state: 'S',
+			threads: []int{0},
+		},
+		"late report of the former owner, by its time": {
+			events: []procEvent{fork(5, 20*second), exit(5, 5, 0)}, start: 1999,
+			threads: []int{0},
+		},
+		"born again before its death": {
+			events: []procEvent{fork(5, 2*second), fork(5, 3*second), exit(5, 5, 0)}, start: 199,
+			threads: []int{0}, want: []ID{{5, 199}, {5, 199}},
+		},
 		"twice": {
 			events: []procEvent{fork(5, 2*second), exit(5, 5, 0), exit(5, 5, 0)}, start: 199,
 			threads: []int{0, 0}, want: []ID{{5, 199}},
@@ -60,7 +74,7 @@ func TestTable(t *testing.T) {
 				if c.start == 0 {
 					return stat{}, unix.ESRCH
 				}
-				return stat{ID: ID{pid, c.start}, Threads: 1}, nil
+				return stat{ID: ID{pid, c.start}, Threads: 1, State: cmp.Or(c.state, 'Z')}, nil
 			}
 			table.rest = func(int, int) int { n := c.threads[0]; c.threads = c.threads[1:]; return n }
 			for _, e := range c.events {

@@ -9,3 +9,4 @@ package obj
 //
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package obj -target bpfel -type process_record Process ../../src/process.bpf.c -- -O2 -mcpu=v2 -Wall -Wextra -Werror -Wno-unused-parameter
 //go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package obj -target bpfel -no-global-types ProcessPerf ../../src/process_perf.bpf.c -- -O2 -mcpu=v2 -Wall -Wextra -Werror -Wno-unused-parameter
+//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package obj -target bpfel -type task_record Task ../../src/task.bpf.c -- -O2 -mcpu=v2 -Wall -Wextra -Werror -Wno-unused-parameter
