@@ -2,6 +2,19 @@
 // with scripts beside it. Reading is strict and reports every mistake at once
 // with file and line; what is read is a [Model], which is never changed
 // afterwards but replaced as a whole.
+//
+// Everything begins with a [Registry] of the types of monitors and resources:
+//
+//	reg := config.NewRegistry(monitorTypes, resourceTypes)
+//	model, problems := config.Load("/etc/shisa", reg) // check: print problems, fail on problems.Err()
+//	model.WriteTOML(os.Stdout)                        // show: what holds, defaults filled in
+//	plan := config.Diff(running, model)               // diff: plan.WriteText, or encode plan as JSON
+//	err := config.Install("/tmp/new", "/etc/shisa")   // apply: after Load of the candidate found no error
+//	config.WriteDefault(os.Stdout, reg)               // default
+//
+// The keys of the file are declared in sections.go and nowhere else; the types
+// declare theirs. The JSON schema for editors ([Schema]), the manual's
+// reference ([Reference]) and the default configuration derive from that.
 package config
 
 import (
@@ -32,6 +45,7 @@ const (
 
 // A Model is a complete, valid configuration.
 type Model struct {
+	Version   int // of the format
 	Mode      Mode
 	Server    Server
 	Keepalive Keepalive
@@ -47,6 +61,8 @@ type Model struct {
 
 	Source string // file it was read from, "default" for the embedded one
 	Dir    string // of the scripts; relative paths start here
+
+	reg Registry // that it was read with
 }
 
 // Server names the machine and what may be done to it by itself.

@@ -2,10 +2,14 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 
 	"shisa/ctl/monitor"
+	"shisa/ctl/param"
 )
 
 // NameLimit bounds names of groups, resources and monitors in bytes. The
@@ -33,4 +37,100 @@ func absolute(p *string) func() error {
 		}
 		return nil
 	}
+}
+
+func absoluteOrEmpty(p *string) func() error {
+	return func() error {
+		if *p == "" {
+			return nil
+		}
+		return absolute(p)()
+	}
+}
+
+// unknownType reports the type of raw and returns all its keys: which of them
+// are right cannot be known.
+func (r *reader) unknownType(raw map[string]any, at *place, name string, aliases map[string]string) []string {
+	keys := slices.Collect(maps.Keys(raw))
+	typeName, ok := raw["type"].(string)
+	if !ok || typeName == "" {
+		return keys // reported as missing or of a wrong kind
+	}
+	types := slices.Sorted(maps.Values(aliases))
+	text := "no such type"
+	if n := aliases[typeName]; n != "" {
+		text = fmt.Sprintf("that is the original's name; write type = %q", n)
+	} else if n := param.Nearest(typeName, types); n != "" {
+		text += fmt.Sprintf("; did you mean %q?", n)
+	} else {
+		text += "; there are: " + strings.Join(slices.Compact(types), ", ")
+	}
+	r.add(at.at("type"), name+".type", "%q: %s", typeName, text)
+	return keys
+}
+
+// monitorAliases maps the name and the original's name of each type to the name.
+func monitorAliases(reg Registry) map[string]string {
+	names := make(map[string]string)
+	for name, t := range reg.Monitors {
+		names[name] = name
+		if t.Alias != "" {
+			names[t.Alias] = name
+		}
+	}
+	return names
+}
+
+func resourceAliases(reg Registry) map[string]string {
+	names := make(map[string]string)
+	for name, t := range reg.Resources {
+		names[name] = name
+		if t.Alias != "" {
+			names[t.Alias] = name
+		}
+	}
+	return names
+}
+
+// lost completes the text about an unknown key of the table called prefix:
+// when another table has just this key, that is a better guess than a key
+// that looks alike.
+func lost(key, text, prefix string) string {
+	if homes := homes()[key]; len(homes) > 0 && len(homes) <= 3 {
+		if prefix != "" && homes[0] == "" {
+			return fmt.Sprintf("%s here; %s stands above the first table", param.NoSuchKey, key)
+		}
+		if homes[0] != "" {
+			return fmt.Sprintf("%s here; it is a key of %s", param.NoSuchKey, strings.Join(homes, ", "))
+		}
+	}
+	return text
+}
+
+// homes maps each declared key to the tables that have it; "" is the root.
+func homes() map[string][]string {
+	all := make(map[string][]string)
+	add := func(table string, s *param.Set) {
+		for _, name := range s.Names() {
+			all[name] = append(all[name], table)
+		}
+	}
+	var m Model
+	var s param.Set
+	root(&m, &s)
+	add("", &s)
+	for _, sec := range sections {
+		var s param.Set
+		sec.declare(&m, &s)
+		add("["+sec.name+"]", &s)
+	}
+	var g, res, mon param.Set
+	declareGroup(new(Group), &g)
+	declareResource(new(Resource), &res)
+	declareMonitor(new(Monitor), &mon)
+	add("[[group]]", &g)
+	add("[[resource]]", &res)
+	add("[[monitor]]", &mon)
+	add("[monitor.recovery]", &newRecoveryShape().set)
+	return all
 }

@@ -18,11 +18,15 @@ type section struct {
 	declare func(*Model, *param.Set)
 }
 
+// FormatVersion is the version of the format that this package reads and writes.
+const FormatVersion = 1
+
 const day = 24 * time.Hour
 
 // root declares the keys above the first table.
 func root(m *Model, s *param.Set) {
-	choice(s, &m.Mode, "mode", Observe, []Mode{Observe, Protect},
+	s.Int(&m.Version, "version", FormatVersion, FormatVersion, FormatVersion, "", "Version of this format.")
+	param.Enum(s, &m.Mode, "mode", Observe, []Mode{Observe, Protect},
 		"observe decides, records and announces what it would do; protect does it.")
 }
 
@@ -52,14 +56,14 @@ func declareKeepalive(m *Model, s *param.Set) {
 	v := &m.Keepalive
 	s.Choice(&v.Method, "method", "auto", []string{"auto", "clpka", "keepalive", "softdog", "wdt", "ipmi", "ipmiutil", "none"},
 		"Primary countdown; auto takes the first that works of clpka, softdog, wdt, ipmi, ipmiutil.")
-	s.String(&v.Device, "device", "", "Device of the primary; empty finds it by probing.")
-	choice(s, &v.Action, "action", keepalive.Reset, keepalive.Actions(), "What the primary does when it fires.")
+	s.String(&v.Device, "device", "", "Device of the primary; empty finds it by probing.").Check(absoluteOrEmpty(&v.Device))
+	param.Enum(s, &v.Action, "action", keepalive.Reset, keepalive.Actions(), "What the primary does when it fires.")
 	s.Choice(&v.Backstop, "backstop", "auto", []string{"auto", "none", "wdt", "ipmi", "ipmiutil"},
 		"Second countdown, in hardware, for when the kernel itself is dead.")
-	s.String(&v.BackstopDevice, "backstop_device", "", "Device of the backstop; empty finds it by probing.")
-	choice(s, &v.BackstopAction, "backstop_action", keepalive.Reset, keepalive.Actions(), "What the backstop does when it fires.")
+	s.String(&v.BackstopDevice, "backstop_device", "", "Device of the backstop; empty finds it by probing.").Check(absoluteOrEmpty(&v.BackstopDevice))
+	param.Enum(s, &v.BackstopAction, "backstop_action", keepalive.Reset, keepalive.Actions(), "What the backstop does when it fires.")
 	s.Duration(&v.Margin, "backstop_margin", 30*time.Second, time.Second, time.Hour, "By how much the backstop fires later than the primary.")
-	choice(s, &v.Pretimeout, "pretimeout", keepalive.NoPretimeout,
+	param.Enum(s, &v.Pretimeout, "pretimeout", keepalive.NoPretimeout,
 		[]keepalive.Pretimeout{keepalive.NoPretimeout, keepalive.SMI, keepalive.NMI, keepalive.Messaging},
 		"Warning that a hardware countdown gives before it fires.")
 	s.Duration(&v.Before, "pretimeout_before", 0, 0, time.Hour, "How long before the timeout the warning comes.")
@@ -84,7 +88,7 @@ func declareStall(m *Model, s *param.Set) {
 			return nil
 		})
 	s.Size(&v.WriteSize, "write_size", 10000, 1, 9999999, "How much to write.").As("parameters/writesize")
-	s.String(&v.File, "file", "", "The file; empty: stall.check in the state directory.")
+	s.String(&v.File, "file", "", "The file; empty: stall.check in the state directory.").Check(absoluteOrEmpty(&v.File))
 	s.Bool(&v.CreateThread, "create_thread", false, "Create a thread each round.").As("parameters/mkthread")
 }
 
@@ -93,7 +97,7 @@ func declareShutdown(m *Model, s *param.Set) {
 	s.Choice(&v.Watch, "watch", "on_failure", []string{"always", "on_failure", "never"},
 		"Which shutdowns are guarded; on_failure: those in which stopping a group failed.").As("haltp/condition")
 	s.Duration(&v.Timeout, "timeout", 0, 0, 9999*time.Second, "How long a shutdown may take; 0s: stall.timeout.").As("haltp/timeout")
-	choice(s, &v.Action, "action", keepalive.Reset, keepalive.Actions(), "What is done to a shutdown that hangs.").As("haltp/action")
+	param.Enum(s, &v.Action, "action", keepalive.Reset, keepalive.Actions(), "What is done to a shutdown that hangs.").As("haltp/action")
 	s.Bool(&v.ReleaseOnSIGTERM, "release_on_sigterm", false,
 		"Stop guarding when the operating system terminates all processes; a later hang is then not seen.").As("haltp/sigterm")
 }
@@ -143,21 +147,21 @@ func declareResource(r *Resource, s *param.Set) {
 	s.String(&r.Type, "type", "", "Type of the resource.").Required()
 	s.String(&r.Group, "group", "", "Group that it belongs to.").Required()
 	s.String(&r.Comment, "comment", "", "What it is for.")
-	s.Strings(&r.DependsOn, "depends_on", nil, "Resources of the group that it needs; when absent, all that stand before it.").As("depend")
+	s.Strings(&r.DependsOn, "depends_on", nil, "Resources of the group that it needs; when absent, all that stand before it.").NoDefault().As("depend")
 	s.Duration(&r.Timing.Start, "start_timeout", r.Timing.Start, time.Second, 9999*time.Second, "Longest time to start.").As("act/timeout")
 	s.Duration(&r.Timing.Stop, "stop_timeout", r.Timing.Stop, time.Second, 9999*time.Second, "Longest time to stop.").As("deact/timeout")
 	s.Int(&r.StartRetry, "start_retry", 0, 0, 99, "times", "Further attempts to start.").As("act/retry")
 	s.Int(&r.StopRetry, "stop_retry", 0, 0, 99, "times", "Further attempts to stop.").As("deact/retry")
-	choice(s, &r.OnStartFailure, "on_start_failure", recovery.NoAction, recovery.FinalActions(), "Final action when it does not start.").As("act/action")
+	param.Enum(s, &r.OnStartFailure, "on_start_failure", recovery.NoAction, recovery.FinalActions(), "Final action when it does not start.").As("act/action")
 	s.Bool(&r.StartGoOn, "start_anyway", false, "Start the following resources all the same when it does not start.")
-	choice(s, &r.OnStopFailure, "on_stop_failure", recovery.NoAction, recovery.FinalActions(), "Final action when it does not stop.").As("deact/action")
+	param.Enum(s, &r.OnStopFailure, "on_stop_failure", recovery.NoAction, recovery.FinalActions(), "Final action when it does not stop.").As("deact/action")
 }
 
 func declareMonitor(m *Monitor, s *param.Set) {
 	s.String(&m.Name, "name", "", "Name of the monitor.").Required().Check(wellNamed(&m.Name))
 	s.String(&m.Type, "type", "", "Type of the monitor.").Required()
 	s.String(&m.Comment, "comment", "", "What it is for.")
-	choice(s, &m.When, "when", m.When, whens, "Probe always, or only while the target is active.").As("polling/timing")
+	param.Enum(s, &m.When, "when", m.When, whens, "Probe always, or only while the target is active.").As("polling/timing")
 	s.String(&m.Target, "target", "", "Resource that it watches over.").As("target")
 	s.Duration(&m.Timing.Interval, "interval", m.Timing.Interval, 100*time.Millisecond, day, "From the start of one probe to the start of the next.").As("polling/interval")
 	s.Duration(&m.Timing.Timeout, "timeout", m.Timing.Timeout, 10*time.Millisecond, day, "Longest time that one probe may take.").As("polling/timeout")
@@ -169,29 +173,24 @@ func declareRecovery(r *Recovery, target *string, s *param.Set) {
 	p := &r.Policy
 	s.String(target, "target", "", `What is recovered: "resource/NAME", "group/NAME", "groups" or "server"; when absent, the monitor's target.`).As("relation")
 	s.Int(&p.MaxScript, "scripts", 0, 0, 99, "times", "Runs of the recovery script before restarts begin.").As("emergency/threshold/script")
-	s.String(&r.Script, "script", "", "The recovery script.").As("emergency/preaction/path")
+	s.String(&r.Script, "script", "", "The recovery script.").File().As("emergency/preaction/path")
 	s.Int(&p.MaxRestart, "restarts", -1, -1, 99, "times", "Restarts of the target before the final action; -1: 3 for a resource or group, 0 for the server.").As("emergency/threshold/restart")
-	choice(s, &p.FinalAction, "final_action", recovery.NoAction, recovery.FinalActions(), "What is done at the end.").As("emergency/action")
-	s.String(&r.Command, "command", "", "What the final action command runs.")
-	s.String(&r.BeforeRestart, "before_restart", "", "Script that runs before a restart.").As("emergency/preaction/userestart")
-	s.String(&r.BeforeFinal, "before_final", "", "Script that runs before the final action.").As("emergency/preaction/use")
+	param.Enum(s, &p.FinalAction, "final_action", recovery.NoAction, recovery.FinalActions(), "What is done at the end.").As("emergency/action")
+	s.String(&r.Command, "command", "", "Script or program that the final action command runs.").File()
+	s.String(&r.BeforeRestart, "before_restart", "", "Script that runs before a restart.").File().As("emergency/preaction/userestart")
+	s.String(&r.BeforeFinal, "before_final", "", "Script that runs before the final action.").File().As("emergency/preaction/use")
 	s.Duration(&r.ScriptTimeout, "script_timeout", 5*time.Second, time.Second, 9999*time.Second, "Longest time that each of these scripts may take.").As("emergency/preaction/timeout")
 	s.Bool(&p.NoRetryOnTimeout, "no_retry_on_timeout", false, "A probe that times out uses up the tolerated failures at once.").As("emergency/timeout/notreconfirmation/use")
 	s.Bool(&p.NoRecoveryOnTimeout, "no_recovery_on_timeout", false, "A probe that times out counts as a failure, but does not act.").As("emergency/timeout/notrecovery/use")
 	s.Duration(&r.Backoff, "backoff", time.Second, 0, time.Hour, "Least time between two restarts, doubled at each; the first is immediate.")
-	s.Duration(&r.BackoffMax, "backoff_max", 5*time.Minute, 0, day, "Longest time between two restarts.")
+	s.Duration(&r.BackoffMax, "backoff_max", 5*time.Minute, 0, day, "Longest time between two restarts.").
+		Check(func() error {
+			if r.BackoffMax < r.Backoff {
+				return fmt.Errorf("%s must not be shorter than backoff %s", param.FormatDuration(r.BackoffMax), param.FormatDuration(r.Backoff))
+			}
+			return nil
+		})
 	s.Bool(&r.Suppress, "suppress", false, "Decide and announce, but recover nothing.")
-}
-
-// choice declares a parameter whose values are constants of a text type.
-func choice[T ~string](s *param.Set, p *T, name string, def T, values []T, help string) *param.Spec {
-	*p = def
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = string(v)
-	}
-	text := new(string)
-	return s.Choice(text, name, string(def), texts, help).Check(func() error { *p = T(*text); return nil })
 }
 
 func longer(a string, av time.Duration, b string, bv time.Duration) error {

@@ -1,0 +1,334 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"shisa/ctl/keepalive"
+	"shisa/ctl/monitor"
+	"shisa/ctl/param"
+	"shisa/ctl/recovery"
+)
+
+// checkReferences looks at what no table can know of by itself: names that
+// are used twice, names that nobody has, and cycles.
+func (r *reader) checkReferences() {
+	r.checkKeepalive()
+	c := &names{reader: r}
+	c.group = c.unique(groupTable, len(r.m.Groups), func(i int) (string, *place) { return r.m.Groups[i].Name, r.groups[i] })
+	c.resource = c.unique(resourceTable, len(r.m.Resources), func(i int) (string, *place) { return r.m.Resources[i].Name, r.resources[i] })
+	c.unique(monitorTable, len(r.m.Monitors), func(i int) (string, *place) { return r.m.Monitors[i].Name, r.monitors[i] })
+	c.checkGroups()
+	c.checkResources()
+	for i := range r.m.Monitors {
+		c.checkMonitor(&r.m.Monitors[i], r.monitors[i])
+	}
+}
+
+func (r *reader) checkKeepalive() {
+	k, at := r.m.Keepalive, r.root.child("keepalive")
+	if k.Pretimeout == keepalive.NoPretimeout {
+		if k.Before > 0 {
+			r.warn(at.at("pretimeout_before"), "keepalive.pretimeout_before", "has no effect with pretimeout = \"none\"")
+		}
+		return
+	}
+	switch {
+	case k.Before == 0:
+		r.add(at.at("pretimeout"), "keepalive.pretimeout", "needs pretimeout_before, the time that the warning comes before the timeout")
+	case k.Before >= r.m.Stall.Timeout:
+		r.add(at.at("pretimeout_before"), "keepalive.pretimeout_before", "%s must be shorter than stall.timeout %s",
+			param.FormatDuration(k.Before), param.FormatDuration(r.m.Stall.Timeout))
+	}
+}
+
+// names are the indexes of groups and resources by name.
+type names struct {
+	*reader
+	group    map[string]int
+	resource map[string]int
+}
+
+// unique returns the index of each of n names; the first of equal ones stands.
+func (c *names) unique(kind string, n int, get func(int) (string, *place)) map[string]int {
+	all := make(map[string]int, n)
+	for i := range n {
+		name, at := get(i)
+		if name == "" {
+			continue // reported as missing
+		}
+		if first, ok := all[name]; ok {
+			_, firstAt := get(first)
+			c.add(at.at("name"), kind+"."+name, "there are two with this name; the first is in line %d", firstAt.at("name"))
+			continue
+		}
+		all[name] = i
+	}
+	return all
+}
+
+// known reports name when kind has none of that name.
+func (c *names) known(kind string, all map[string]int, name string, line int, key string) bool {
+	if _, ok := all[name]; ok {
+		return true
+	}
+	text := ""
+	if n := nearest(name, all); n != "" {
+		text = fmt.Sprintf("; did you mean %q?", n)
+	}
+	c.add(line, key, "there is no %s %q%s", kind, name, text)
+	return false
+}
+
+func nearest(name string, all map[string]int) string {
+	candidates := make([]string, 0, len(all))
+	for n := range all {
+		candidates = append(candidates, n)
+	}
+	slices.Sort(candidates) // one answer for equal distances
+	return param.Nearest(name, candidates)
+}
+
+// each calls f with every item of a list of names and its line; it warns of
+// names that stand twice.
+func (c *names) each(list []string, at *place, key, path string, f func(name string, line int)) {
+	for i, name := range list {
+		line := at.at(key)
+		if item := at.child(key).item(i); item != nil {
+			line = item.line
+		}
+		if slices.Contains(list[:i], name) {
+			c.warn(line, path, "%q stands there twice", name)
+			continue
+		}
+		f(name, line)
+	}
+}
+
+func (c *names) checkGroups() {
+	filled := make(map[string]bool, len(c.m.Groups))
+	for _, res := range c.m.Resources {
+		filled[res.Group] = true
+	}
+	for i, g := range c.m.Groups {
+		at, prefix := c.groups[i], groupTable+"."+g.Name
+		if !filled[g.Name] && g.Name != "" {
+			c.warn(at.line, prefix, "no resource belongs to this group")
+		}
+		c.each(g.StartAfter, at, "start_after", prefix+".start_after", func(name string, line int) {
+			if c.known(groupTable, c.group, name, line, prefix+".start_after") && g.Auto && !c.m.Groups[c.group[name]].Auto {
+				c.warn(line, prefix+".start_after", "group %q is not started with the service, so this one waits %s for it", name, param.FormatDuration(g.StartWait))
+			}
+		})
+		c.each(g.StopAfter, at, "stop_after", prefix+".stop_after", func(name string, line int) {
+			c.known(groupTable, c.group, name, line, prefix+".stop_after")
+		})
+	}
+	c.groupCycle("start_after", func(i int) []string { return c.m.Groups[i].StartAfter })
+	c.groupCycle("stop_after", func(i int) []string { return c.m.Groups[i].StopAfter })
+}
+
+func (c *names) groupCycle(key string, after func(int) []string) {
+	cycle := findCycle(len(c.m.Groups), func(i int) []int {
+		var to []int
+		for _, name := range after(i) {
+			if j, ok := c.group[name]; ok {
+				to = append(to, j)
+			}
+		}
+		return to
+	})
+	if cycle == nil {
+		return
+	}
+	path := make([]string, len(cycle))
+	for i, n := range cycle {
+		path[i] = c.m.Groups[n].Name
+	}
+	c.add(c.groups[cycle[0]].at(key), groupTable+"."+path[0]+"."+key, "groups wait for each other: %s", strings.Join(path, " → "))
+}
+
+func (c *names) checkResources() {
+	members := make(map[string][]int, len(c.m.Groups)) // in order of the file
+	for i, res := range c.m.Resources {
+		at, prefix := c.resources[i], resourceTable+"."+res.Name
+		if res.Group != "" {
+			c.known(groupTable, c.group, res.Group, at.at("group"), prefix+".group")
+		}
+		c.each(res.DependsOn, at, "depends_on", prefix+".depends_on", func(name string, line int) {
+			if !c.known(resourceTable, c.resource, name, line, prefix+".depends_on") {
+				return
+			}
+			if other := c.m.Resources[c.resource[name]]; other.Group != res.Group {
+				c.add(line, prefix+".depends_on", "resource %q is in group %q, this one in %q; order groups with start_after", name, other.Group, res.Group)
+			}
+		})
+		members[res.Group] = append(members[res.Group], i)
+		c.checkResourceActions(res, at, prefix)
+	}
+	c.resourceCycle(members)
+}
+
+func (c *names) checkResourceActions(res Resource, at *place, prefix string) {
+	for _, a := range []struct {
+		key    string
+		action recovery.Action
+	}{{"on_start_failure", res.OnStartFailure}, {"on_stop_failure", res.OnStopFailure}} {
+		if a.action == recovery.Command {
+			c.add(at.at(a.key), prefix+"."+a.key, `"command" is possible for monitors only; use a script of the resource`)
+		}
+	}
+	if res.StartGoOn && res.OnStartFailure != recovery.NoAction {
+		c.warn(at.at("start_anyway"), prefix+".start_anyway", "has no effect with on_start_failure = %q", res.OnStartFailure)
+	}
+}
+
+func (c *names) resourceCycle(members map[string][]int) {
+	cycle := findCycle(len(c.m.Resources), func(i int) []int {
+		res := c.m.Resources[i]
+		if res.DependsOn == nil {
+			all := members[res.Group]
+			n, _ := slices.BinarySearch(all, i)
+			return all[:n]
+		}
+		var to []int
+		for _, name := range res.DependsOn {
+			if j, ok := c.resource[name]; ok && c.m.Resources[j].Group == res.Group {
+				to = append(to, j)
+			}
+		}
+		return to
+	})
+	if cycle == nil {
+		return
+	}
+	path, implied := make([]string, len(cycle)), ""
+	for i, n := range cycle {
+		path[i] = c.m.Resources[n].Name
+		if c.m.Resources[n].DependsOn == nil {
+			implied = fmt.Sprintf(" (%s has no depends_on and so needs all that stand before it)", path[i])
+		}
+	}
+	first := cycle[0]
+	c.add(c.resources[first].at("depends_on"), resourceTable+"."+path[0]+".depends_on", "resources need each other: %s%s", strings.Join(path, " → "), implied)
+}
+
+// findCycle returns a cycle of the graph with nodes 0 to n-1, its first node
+// again at the end, or nil. It does not recurse: a chain may be thousands long.
+func findCycle(n int, edges func(int) []int) []int {
+	const (
+		unseen = iota
+		open   // on the path
+		done
+	)
+	type step struct {
+		node int
+		rest []int // edges not yet followed
+	}
+	state := make([]byte, n)
+	var path []step
+	enter := func(i int) {
+		state[i] = open
+		path = append(path, step{i, edges(i)})
+	}
+	for start := range n {
+		if state[start] == unseen {
+			enter(start)
+		}
+		for len(path) > 0 {
+			top := &path[len(path)-1]
+			if len(top.rest) == 0 {
+				state[top.node] = done
+				path = path[:len(path)-1]
+				continue
+			}
+			to := top.rest[0]
+			top.rest = top.rest[1:]
+			switch state[to] {
+			case unseen:
+				enter(to)
+			case open:
+				i := slices.IndexFunc(path, func(s step) bool { return s.node == to })
+				var cycle []int
+				for _, s := range path[i:] {
+					cycle = append(cycle, s.node)
+				}
+				return append(cycle, to)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *names) checkMonitor(m *Monitor, at *place) {
+	prefix := monitorTable + "." + m.Name
+	if m.Target != "" {
+		c.known(resourceTable, c.resource, m.Target, at.at("target"), prefix+".target")
+	} else {
+		switch t, ok := c.reg.Monitors[m.Type]; {
+		case ok && t.NeedsTarget:
+			c.add(at.line, prefix+".target", "required: a monitor of type %q watches over a resource", m.Type)
+		case m.When == monitor.WhileActive:
+			c.add(at.at("when"), prefix+".when", `%q needs a target, the resource that is active`, m.When)
+		}
+	}
+	c.checkRecovery(m, at, prefix+"."+recoveryTable)
+}
+
+func (c *names) checkRecovery(m *Monitor, at *place, prefix string) {
+	where := at.child(recoveryTable)
+	if where == nil {
+		where = at
+	}
+	rec := &m.Recovery
+	switch ref := rec.Target; {
+	case ref.Kind == resourceTarget && ref.Name != m.Target: // the monitor's own is checked already
+		c.known(resourceTable, c.resource, ref.Name, where.at("target"), prefix+".target")
+	case ref.Kind == groupTarget:
+		c.known(groupTable, c.group, ref.Name, where.at("target"), prefix+".target")
+	case ref.Kind == serverTarget && rec.Policy.MaxRestart > 0:
+		c.add(where.at("restarts"), prefix+".restarts", `the server is not restarted step by step: set final_action = "reboot", or name a resource or group as target`)
+	}
+	c.checkFinalAction(rec, where, prefix)
+	c.checkScripts(rec, where, prefix)
+}
+
+func (c *names) checkFinalAction(rec *Recovery, where *place, prefix string) {
+	kind, line, key := rec.Target.Kind, where.at("final_action"), prefix+".final_action"
+	switch a := rec.Policy.FinalAction; a {
+	case recovery.Command:
+		if rec.Command == "" {
+			c.add(line, key, "%q needs command, the script or program to run", a)
+		}
+		return
+	case recovery.StopResource:
+		if kind != resourceTarget {
+			c.add(line, key, "%q needs a resource as target, which here is %q", a, rec.Target)
+		}
+	case recovery.StopGroup:
+		if kind == serverTarget {
+			c.add(line, key, "%q needs a resource or group as target, which here is %q", a, rec.Target)
+		}
+	default:
+	}
+	if rec.Command != "" {
+		c.warn(where.at("command"), prefix+".command", "never runs: set final_action = \"command\"")
+	}
+}
+
+func (c *names) checkScripts(rec *Recovery, where *place, prefix string) {
+	p := rec.Policy
+	switch {
+	case p.MaxScript > 0 && rec.Script == "":
+		c.add(where.at("scripts"), prefix+".scripts", "needs script, the recovery script to run")
+	case p.MaxScript == 0 && rec.Script != "":
+		c.warn(where.at("script"), prefix+".script", "never runs: set scripts to the number of runs")
+	}
+	if rec.BeforeRestart != "" && p.MaxRestart == 0 {
+		c.warn(where.at("before_restart"), prefix+".before_restart", "never runs: there are no restarts")
+	}
+	if rec.BeforeFinal != "" && p.FinalAction == recovery.NoAction {
+		c.warn(where.at("before_final"), prefix+".before_final", "never runs: there is no final_action")
+	}
+}

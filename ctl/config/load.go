@@ -1,0 +1,171 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"unicode/utf8"
+
+	"github.com/BurntSushi/toml"
+
+	"shisa/ctl/monitor"
+	"shisa/ctl/param"
+	"shisa/ctl/resource"
+)
+
+// FileName is the name of the configuration file in its directory.
+const FileName = "shisa.toml"
+
+// SizeLimit bounds a configuration file, and each script beside it, in bytes.
+// A file with as many monitors as are allowed is about a fifth of it.
+const SizeLimit = 16 << 20
+
+// A Registry knows the types of monitors and resources by name. This package
+// is handed one so that it does not depend on any type.
+type Registry struct {
+	Monitors  map[string]monitor.Type
+	Resources map[string]resource.Type
+}
+
+// NewRegistry returns a registry of the types given.
+func NewRegistry(monitors []monitor.Type, resources []resource.Type) Registry {
+	reg := Registry{make(map[string]monitor.Type, len(monitors)), make(map[string]resource.Type, len(resources))}
+	for _, t := range monitors {
+		reg.Monitors[t.Name] = t
+	}
+	for _, t := range resources {
+		reg.Resources[t.Name] = t
+	}
+	return reg
+}
+
+// Load reads the configuration from path, a file or the directory that holds
+// [FileName], and checks the scripts beside it, too. What it returns is as
+// [Parse] says. A missing file is a problem that errors.Is(problems.Err(),
+// fs.ErrNotExist) finds.
+func Load(path string, reg Registry) (*Model, Problems) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, FileName)
+	}
+	source, err := readLimited(path)
+	if err != nil {
+		text := err.Error()
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			text = "there is no such file; `shisa config default` writes one to start from"
+		case errors.Is(err, fs.ErrPermission):
+			text = "not readable for this user; run the command as root"
+		}
+		return nil, Problems{{File: path, Text: text, cause: err}}
+	}
+	return Parse(source, path, filepath.Dir(path), reg)
+}
+
+// readLimited reads a file of at most SizeLimit bytes; of a longer one it
+// returns one byte more than that.
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, SizeLimit+1))
+}
+
+// Parse reads a configuration from source. Problems call it name. Relative
+// paths of scripts start at dir; with an empty dir no script is looked for.
+//
+// All problems are reported at once. The model is nil when source is not a
+// valid configuration. When source is valid, but a script or a file with a
+// secret that it names is not there, Parse returns the model as well as the
+// errors: such a configuration must not be applied, but a daemon that finds it
+// at boot protects the machine better with it than without.
+func Parse(source []byte, name, dir string, reg Registry) (*Model, Problems) {
+	r := &reader{file: name, reg: reg, m: &Model{Source: name, Dir: dir, reg: reg}}
+	if raw := r.decode(source); raw != nil {
+		r.read(raw)
+		r.checkReferences()
+		r.checkFiles()
+	}
+	r.problems.sort()
+	if r.problems.unusable() {
+		return nil, r.problems
+	}
+	return r.m, r.problems
+}
+
+// A reader turns one source into a model.
+type reader struct {
+	file     string
+	reg      Registry
+	root     *place
+	m        *Model
+	problems Problems
+
+	groups, resources, monitors []*place // beside the slices of the model
+}
+
+func (r *reader) add(line int, key, format string, args ...any) {
+	r.problems = append(r.problems, Problem{File: r.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) warn(line int, key, format string, args ...any) {
+	r.add(line, key, format, args...)
+	r.problems[len(r.problems)-1].Warning = true
+}
+
+// decode returns what the decoder makes of source, or nil after a mistake
+// that leaves nothing to look at.
+func (r *reader) decode(source []byte) map[string]any {
+	if len(source) > SizeLimit {
+		r.add(0, "", "larger than %s; move texts such as long scripts to files beside it", param.FormatSize(SizeLimit))
+		return nil
+	}
+	if at := notUTF8(source); at >= 0 {
+		r.add(1+bytes.Count(source[:at], []byte("\n")), "",
+			"byte 0x%02X is not UTF-8 text; convert the file, for example with `iconv -f LATIN1 -t UTF-8`", source[at])
+		return nil
+	}
+	s := index(source)
+	if s.tooDeep > 0 {
+		r.add(s.tooDeep, "", "nested deeper than %d; no table of this format is", nestingLimit)
+		return nil
+	}
+	r.root = s.root
+	// Decoding into an any, not a map, saves the decoder a copy of everything.
+	var raw any
+	if _, err := toml.Decode(string(source), &raw); err != nil {
+		p := syntax(err, s)
+		p.File = r.file
+		r.problems = append(r.problems, p)
+		return nil
+	}
+	table := raw.(map[string]any)
+	if v, ok := table["version"].(int64); ok && v > FormatVersion {
+		// What a newer format says cannot be judged: anything else would be noise.
+		r.add(r.root.at("version"), "version", "%d is newer than this shisa reads (%d): upgrade shisa, or use a configuration of version %d",
+			v, FormatVersion, FormatVersion)
+		return nil
+	}
+	return table
+}
+
+// notUTF8 returns the offset of the first byte that is not part of UTF-8
+// text, or -1. NUL counts as such, because it means UTF-16.
+func notUTF8(source []byte) int {
+	if utf8.Valid(source) {
+		return bytes.IndexByte(source, 0)
+	}
+	for i := 0; i < len(source); {
+		c, n := utf8.DecodeRune(source[i:])
+		if c == 0 || c == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return -1
+}

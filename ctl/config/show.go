@@ -1,0 +1,125 @@
+package config
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"shisa/ctl/param"
+)
+
+// masked stands for a secret that is written in the configuration itself.
+const masked = `"<secret>"`
+
+// A field is one key of a table with its value as it is written; an empty
+// value means that the key is left out.
+type field struct{ key, text string }
+
+// fields returns the keys of set with the values of the bound variables.
+func fields(set *param.Set) []field {
+	all := make([]field, len(set.Specs()))
+	for i, sp := range set.Specs() {
+		all[i] = field{sp.Name, shown(sp)}
+	}
+	return all
+}
+
+func shown(sp *param.Spec) string {
+	if text, ok := sp.Value().(string); ok && sp.IsSecret && text != "" && !isReference(text) {
+		return masked
+	}
+	return sp.Text()
+}
+
+// bound returns the declarations of declare, bound to a copy of v.
+func bound[T any](v T, declare func(*T, *param.Set)) *param.Set {
+	c, set := new(T), new(param.Set)
+	declare(c, set) // which stores the defaults
+	*c = v
+	return set
+}
+
+func rootFields(m *Model) []field { return fields(bound(*m, root)) }
+
+func (sec section) fields(m *Model) []field { return fields(bound(*m, sec.declare)) }
+
+func groupFields(g Group) []field { return fields(bound(g, declareGroup)) }
+
+func resourceFields(r Resource, reg Registry) []field {
+	all := fields(bound(r, declareResource))
+	t, ok := reg.Resources[r.Type]
+	if !ok {
+		return append(all, rawFields(r.Params)...)
+	}
+	return append(all, ownFields(t.Params(), r.Params)...)
+}
+
+func monitorFields(m Monitor, reg Registry) []field {
+	all := fields(bound(m, declareMonitor))
+	t, ok := reg.Monitors[m.Type]
+	if !ok {
+		return append(all, rawFields(m.Params)...)
+	}
+	return append(all, ownFields(t.Params(), m.Params)...)
+}
+
+func recoveryFields(r Recovery) []field {
+	var set param.Set
+	var c Recovery
+	var target string
+	declareRecovery(&c, &target, &set)
+	c, target = r, r.Target.String()
+	return fields(&set)
+}
+
+// ownFields returns the parameters of a type, with defaults.
+func ownFields(set *param.Set, params map[string]any) []field {
+	set.Decode(params) // which was without mistakes when the model was read
+	return fields(set)
+}
+
+// rawFields returns the parameters of a type that is not registered.
+func rawFields(params map[string]any) []field {
+	var all []field
+	for _, k := range slices.Sorted(maps.Keys(params)) {
+		all = append(all, field{k, param.Literal(params[k])})
+	}
+	return all
+}
+
+// WriteTOML writes the effective configuration: every key with the value that
+// holds, defaults filled in. It reads back as the same model, except for
+// secrets that are written in the configuration itself, which are masked.
+func (m *Model) WriteTOML(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	writeFields(b, rootFields(m))
+	for _, sec := range sections {
+		fmt.Fprintf(b, "\n[%s]\n", sec.name)
+		writeFields(b, sec.fields(m))
+	}
+	for _, g := range m.Groups {
+		fmt.Fprintf(b, "\n[[%s]]\n", groupTable)
+		writeFields(b, groupFields(g))
+	}
+	for _, r := range m.Resources {
+		fmt.Fprintf(b, "\n[[%s]]\n", resourceTable)
+		writeFields(b, resourceFields(r, m.reg))
+	}
+	for _, mon := range m.Monitors {
+		fmt.Fprintf(b, "\n[[%s]]\n", monitorTable)
+		writeFields(b, monitorFields(mon, m.reg))
+		fmt.Fprintf(b, "\n[%s.%s]\n", monitorTable, recoveryTable)
+		writeFields(b, recoveryFields(mon.Recovery))
+	}
+	return b.Flush()
+}
+
+func writeFields(w io.Writer, all []field) {
+	for _, f := range all {
+		if f.text != "" {
+			fmt.Fprintf(w, "%s = %s\n", f.key, f.text)
+		}
+	}
+}
