@@ -6,6 +6,8 @@
 #ifndef SHISA_EMIT_H
 #define SHISA_EMIT_H
 
+#include "counters.h"
+
 #ifndef RING_BYTES
 #define RING_BYTES (256 * 1024)
 #endif
@@ -20,21 +22,6 @@ struct {
 	__uint(max_entries, RING_BYTES);
 #endif
 } records SEC(".maps");
-
-struct {
-	__uint(type, MAP_PERCPU_ARRAY);
-	__uint(max_entries, COUNTERS);
-	__type(key, u32);
-	__type(value, u64);
-} counters SEC(".maps");
-
-static inline void count(u32 which)
-{
-	u64 *n = bpf_map_lookup_elem(&counters, &which);
-
-	if (n)
-		*n += 1;
-}
 
 static inline void emit(void *ctx, void *record, u64 size)
 {

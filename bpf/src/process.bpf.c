@@ -7,19 +7,11 @@
 #include "kernel.h"
 #include "records.h"
 #include "emit.h"
+#include "cgroup.h"
 
 exported(process_record);
 
 #define SIGNAL_GROUP_EXIT 4     /* include/linux/sched/signal.h: same since 2.6 */
-
-static inline u64 cgroup_of(struct task_struct *task)
-{
-	struct css_set *set = read(task->cgroups);
-	struct cgroup *cgroup = read(set->dfl_cgrp);
-	struct kernfs_node *node = read(cgroup->kn);
-
-	return field_exists(node->id) ? read(node->id) : 0;
-}
 
 static inline void describe(struct process_record *r, struct task_struct *task)
 {

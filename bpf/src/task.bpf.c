@@ -7,6 +7,8 @@
 #include "helpers.h"
 #include "kernel.h"
 #include "records.h"
+#include "counters.h"
+#include "cgroup.h"
 
 exported(task_record);
 
@@ -14,21 +16,6 @@ exported(task_record);
 #define TASK_RUNNING 0x0
 #define TASK_UNINTERRUPTIBLE 0x2
 #define TASK_NOLOAD 0x400
-
-struct {
-	__uint(type, MAP_PERCPU_ARRAY);
-	__uint(max_entries, COUNTERS);
-	__type(key, u32);
-	__type(value, u64);
-} counters SEC(".maps");
-
-static inline void count(u32 which)
-{
-	u64 *n = bpf_map_lookup_elem(&counters, &which);
-
-	if (n)
-		*n += 1;
-}
 
 static inline u32 state_of(struct task_struct *task)
 {
@@ -50,15 +37,6 @@ static inline u64 waiting_since(struct task_struct *task)
 	u64 queued = read(task->sched_info.last_queued);
 
 	return queued && now > queued ? now - queued : 0;
-}
-
-static inline u64 cgroup_of(struct task_struct *task)
-{
-	struct css_set *set = read(task->cgroups);
-	struct cgroup *cgroup = read(set->dfl_cgrp);
-	struct kernfs_node *node = read(cgroup->kn);
-
-	return field_exists(node->id) ? read(node->id) : 0;
 }
 
 static inline void describe(struct task_record *r, struct task_struct *task)

@@ -5,8 +5,11 @@
 package obj
 
 // -mcpu=v2 keeps the objects loadable on the oldest kernels; -type makes the Go
-// mirror of a record from the C declaration, so it is declared once.
+// mirror of a record from the C declaration, so that it is declared once.
 //
-//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package obj -target bpfel -type process_record Process ../../src/process.bpf.c -- -O2 -mcpu=v2 -Wall -Wextra -Werror -Wno-unused-parameter
-//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package obj -target bpfel -no-global-types ProcessPerf ../../src/process_perf.bpf.c -- -O2 -mcpu=v2 -Wall -Wextra -Werror -Wno-unused-parameter
-//go:generate go run github.com/cilium/ebpf/cmd/bpf2go -go-package obj -target bpfel -type task_record Task ../../src/task.bpf.c -- -O2 -mcpu=v2 -Wall -Wextra -Werror -Wno-unused-parameter
+//go:generate -command bpf2go go run github.com/cilium/ebpf/cmd/bpf2go -go-package obj -target bpfel -cflags "-O2 -mcpu=v2 -Wall -Wextra -Werror -Wno-unused-parameter"
+//go:generate bpf2go -type process_record Process ../../src/process.bpf.c
+//go:generate bpf2go -no-global-types ProcessPerf ../../src/process_perf.bpf.c
+//go:generate bpf2go -type task_record Task ../../src/task.bpf.c
+//go:generate bpf2go -no-global-types Runq ../../src/runq.bpf.c
+//go:generate bpf2go -type io_record -type disk_record -type disk IO ../../src/io.bpf.c
