@@ -120,3 +120,15 @@ func (m *Matrix) Application(monitor, product, version string) []Application {
 	}
 	return rows
 }
+
+// RestrictionsOf returns the restrictions of the original that live on in a
+// finding, in the order of the guide.
+func (m *Matrix) RestrictionsOf(finding string) []string {
+	var ids []string
+	for _, w := range m.Meanings.Rows {
+		if slices.Contains(w.Finding, finding) {
+			ids = append(ids, w.Restriction)
+		}
+	}
+	return ids
+}

@@ -21,12 +21,10 @@ const (
 // Modules is what one kernel release has.
 type Modules struct {
 	Release  string
-	Tree     string            // folder of its modules; empty: there is none
-	Blocked  map[string]string // name → file that blacklists it or replaces its load by nothing
-	Autoload map[string]string // name → file of modules-load.d that loads it at boot
-	loaded   map[string]bool
-	loadable map[string]bool
-	statics  map[string]bool
+	Tree     string                 // folder of its modules; empty: there is none
+	States   map[string]ModuleState // by name, with '_' for '-'; what is missing is Absent
+	Blocked  map[string]string      // name → file of modprobe.d that keeps it from being loaded
+	Autoload map[string]string      // name → file of modules-load.d that loads it at boot
 }
 
 // ModulesOf returns the modules of a kernel other than the running one. None
@@ -39,14 +37,8 @@ func ModulesOf(fsys fs.FS, release string) Modules {
 // State returns where the module of that name stands. '-' and '_' are the same
 // in module names.
 func (m Modules) State(name string) ModuleState {
-	name = moduleName(name)
-	switch {
-	case m.loaded[name]:
-		return Loaded
-	case m.statics[name]:
-		return Static
-	case m.loadable[name]:
-		return Loadable
+	if s, ok := m.States[moduleName(name)]; ok {
+		return s
 	}
 	return Absent
 }
@@ -57,11 +49,9 @@ func (m Modules) Has(name string) bool { return m.State(name) != Absent }
 func (v *view) modules(release string, running bool) Modules {
 	m := Modules{
 		Release:  release,
-		Blocked:  v.modprobe(release),
+		States:   map[string]ModuleState{},
+		Blocked:  v.modprobe(),
 		Autoload: v.autoload(),
-		loaded:   map[string]bool{},
-		loadable: map[string]bool{},
-		statics:  map[string]bool{},
 	}
 	if release != "" {
 		m.Tree = v.first("lib/modules/"+release, "usr/lib/modules/"+release)
@@ -69,16 +59,16 @@ func (v *view) modules(release string, running bool) Modules {
 	if m.Tree != "" {
 		for _, line := range v.lines(path.Join(m.Tree, "modules.dep")) {
 			file, _, _ := strings.Cut(line, ":")
-			m.loadable[moduleName(file)] = true
+			m.States[moduleName(file)] = Loadable
 		}
 		for _, line := range v.lines(path.Join(m.Tree, "modules.builtin")) {
-			m.statics[moduleName(line)] = true
+			m.States[moduleName(line)] = Static
 		}
 	}
 	if running {
 		for _, line := range v.lines("proc/modules") {
 			name, _, _ := strings.Cut(line, " ")
-			m.loaded[moduleName(name)] = true
+			m.States[moduleName(name)] = Loaded
 		}
 	}
 	return m
@@ -93,34 +83,26 @@ func moduleName(s string) string {
 	return strings.ReplaceAll(s, "-", "_")
 }
 
-// modprobe collects what modprobe.d(5) keeps from being loaded. Debian puts a
-// list of all watchdog drivers there, one file a kernel release.
-func (v *view) modprobe(release string) map[string]string {
+// modprobe collects the lines "install NAME /bin/false" of modprobe.d(5), which
+// keep even an explicit modprobe from loading. A blacklist line does not: it
+// only stops loading by alias.
+func (v *view) modprobe() map[string]string {
 	blocked := map[string]string{}
 	for _, dir := range []string{"lib/modprobe.d", "usr/lib/modprobe.d", "run/modprobe.d", "etc/modprobe.d"} {
 		for _, n := range v.list(dir) {
-			if path.Ext(n) != ".conf" || foreignBlacklist(n, release) {
+			if path.Ext(n) != ".conf" {
 				continue
 			}
 			file := path.Join(dir, n)
 			for _, line := range v.lines(file) {
 				w := strings.Fields(line)
-				switch {
-				case len(w) == 2 && w[0] == "blacklist":
-					blocked[moduleName(w[1])] = "/" + file
-				case len(w) == 3 && w[0] == "install" && (path.Base(w[2]) == "true" || path.Base(w[2]) == "false"):
+				if len(w) == 3 && w[0] == "install" && (path.Base(w[2]) == "true" || path.Base(w[2]) == "false") {
 					blocked[moduleName(w[1])] = "/" + file
 				}
 			}
 		}
 	}
 	return blocked
-}
-
-// foreignBlacklist reports whether n is Debian's blacklist of another kernel.
-func foreignBlacklist(n, release string) bool {
-	of, ok := strings.CutPrefix(n, "blacklist_linux_")
-	return ok && strings.TrimSuffix(of, ".conf") != release
 }
 
 func (v *view) autoload() map[string]string {

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// processes lists every process with the devices and sockets it holds. Without
-// root only the own ones show their files; the others end up in Unread, once,
-// as /proc/*/fd.
+// processes lists every process with the devices and sockets it holds, except
+// kernel threads and zombies, which have no command line: the kernel's own
+// "watchdogd" is not a daemon. Without root only the own ones show their files;
+// the others end up in Unread, once, as /proc/*/fd.
 func (v *view) processes() []Process {
 	var all []Process
 	for _, n := range v.list("proc") {
@@ -20,8 +21,8 @@ func (v *view) processes() []Process {
 		}
 		dir := path.Join("proc", n)
 		comm := v.text(path.Join(dir, "comm"))
-		if comm == "" {
-			continue // gone meanwhile
+		if comm == "" || len(v.read(path.Join(dir, "cmdline"))) == 0 {
+			continue
 		}
 		p := Process{PID: pid, Comm: comm}
 		p.Exe = strings.TrimSuffix(v.link(path.Join(dir, "exe")), " (deleted)")
