@@ -55,7 +55,10 @@ type group struct {
 	reason    string           // of the running transition
 	waitUntil time.Duration    // for other groups; 0: not waiting
 	restart   bool             // start again once stopped
-	bouncing  bool             // some units are being restarted while the group stays online
+	asked     bool             // was ever started or stopped
+	shown     GroupState       // state of the last step, and since when
+	since     time.Duration
+	bouncing  bool // some units are being restarted while the group stays online
 }
 
 func (g *group) subject() string { return "group/" + g.cfg.Name }
@@ -101,7 +104,7 @@ func (m *Machine) startGroup(g *group, r resource.Request, reason string) bool {
 	if !g.move(startAsked) {
 		return false
 	}
-	g.request, g.reason, g.restart = r, reason, false
+	g.request, g.reason, g.restart, g.asked = r, reason, false, true
 	g.waitUntil = m.now + g.cfg.StartWait
 	for _, u := range g.units {
 		u.want(Online)
@@ -112,7 +115,7 @@ func (m *Machine) startGroup(g *group, r resource.Request, reason string) bool {
 
 // stopGroup begins to stop g; it reports whether there was anything to do.
 func (m *Machine) stopGroup(g *group, r resource.Request, reason string) bool {
-	g.restart = false
+	g.restart, g.asked = false, true
 	if g.state == GroupOffline || !g.move(stopAsked) {
 		return false
 	}

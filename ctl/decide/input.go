@@ -14,7 +14,8 @@ type Input interface{ apply(*Machine) }
 
 // Boot begins the life of the machine: groups are started as configured.
 type Boot struct {
-	Clean   bool    // the machine went down cleanly last time
+	Clean   bool    // the machine went down cleanly last time, or did not go down
+	Adopt   bool    // it did not go down: what Durable says is running still runs
 	Rescue  bool    // it is in a rescue target now
 	Durable Durable // what was saved last
 }
@@ -93,6 +94,10 @@ type StopService struct {
 func (in Boot) apply(m *Machine) {
 	m.rescue = in.Rescue
 	m.restore(in.Durable)
+	if in.Adopt {
+		m.adopt(in.Durable)
+		return
+	}
 	auto := m.model.Server.Autostart
 	if in.Rescue || auto == "never" {
 		return
@@ -108,6 +113,22 @@ func (in Boot) apply(m *Machine) {
 	for _, g := range m.groups {
 		if g.cfg.Auto {
 			m.startGroup(g, r, "the service started")
+		}
+	}
+}
+
+// adopt takes over resources that ran through a restart of the daemon. Groups
+// that were wanted up are completed, others stay as the operator left them.
+func (m *Machine) adopt(d Durable) {
+	for _, name := range d.Online {
+		if u := m.units[name]; u != nil {
+			u.state, u.goal = Online, Online
+		}
+	}
+	for _, g := range m.groups {
+		up, known := d.Groups[g.cfg.Name]
+		if up || !known && g.cfg.Auto && m.model.Server.Autostart != "never" && !m.rescue {
+			m.startGroup(g, resource.Request{Event: resource.Recover}, "the service was restarted")
 		}
 	}
 }
@@ -224,14 +245,26 @@ func (ResetLimiter) apply(m *Machine) {
 
 // Durable is what must survive the daemon.
 type Durable struct {
-	Actions int      `json:"actions"`            // machine-level actions that count against the limit
-	Held    []string `json:"held,omitempty"`     // suspended monitors
-	AllHeld bool     `json:"all_held,omitempty"` // everything is suspended
+	Actions int             `json:"actions"`            // machine-level actions that count against the limit
+	Held    []string        `json:"held,omitempty"`     // suspended monitors
+	Online  []string        `json:"online,omitempty"`   // resources
+	Groups  map[string]bool `json:"groups,omitempty"`   // those ever started or stopped: wanted up
+	AllHeld bool            `json:"all_held,omitempty"` // everything is suspended
 }
 
 // Durable returns what must survive the daemon.
 func (m *Machine) Durable() Durable {
-	d := Durable{Actions: m.limiter.count, AllHeld: m.allHeld}
+	d := Durable{Actions: m.limiter.count, AllHeld: m.allHeld, Groups: map[string]bool{}}
+	for _, g := range m.groups {
+		if g.asked {
+			d.Groups[g.cfg.Name] = g.state != GroupOffline && g.state != GroupStopping
+		}
+		for _, u := range g.units {
+			if u.state == Online {
+				d.Online = append(d.Online, u.cfg.Name)
+			}
+		}
+	}
 	for _, w := range m.watches {
 		if w.held {
 			d.Held = append(d.Held, w.cfg.Name)
@@ -252,3 +285,9 @@ func (m *Machine) restore(d Durable) {
 
 // since is how long ago at was.
 func (m *Machine) since(at time.Duration) time.Duration { return m.now - at }
+
+// Barrier is called when every input before it has been taken. It changes
+// nothing.
+type Barrier func()
+
+func (in Barrier) apply(*Machine) { in() }

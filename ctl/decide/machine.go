@@ -161,6 +161,7 @@ func (m *Machine) end(op Op) pending {
 
 // settle moves everything that can move until nothing does.
 func (m *Machine) settle() {
+	changed := m.changed
 	for round := 0; m.changed; round++ {
 		if round > maxRounds {
 			panic("decide: the state does not settle")
@@ -182,6 +183,29 @@ func (m *Machine) settle() {
 		}
 	}
 	m.calm()
+	m.stampStates(changed)
+}
+
+// stampStates notes since when groups and resources are in their state, and
+// has changes saved.
+func (m *Machine) stampStates(changed bool) {
+	if !changed {
+		return
+	}
+	moved := false
+	for _, g := range m.groups {
+		if g.state != g.shown {
+			g.shown, g.since, moved = g.state, m.now, true
+		}
+		for _, u := range g.units {
+			if u.state != u.shown {
+				u.shown, u.since, moved = u.state, m.now, true
+			}
+		}
+	}
+	if moved {
+		m.do(Save{})
+	}
 }
 
 // withheld reports whether decisions are not carried out at present, and why.

@@ -292,6 +292,28 @@ func TestFix052StrongestLast(t *testing.T) {
 	}
 }
 
+// TestAdopt: after a restart of the daemon alone, what runs is taken over.
+func TestAdopt(t *testing.T) {
+	w := boot(t, model(onWeb(recovery.Policy{})))
+	d := w.Machine.Durable()
+	again := decidetest.New(model(onWeb(recovery.Policy{})))
+	again.Input(decide.Boot{Clean: true, Adopt: true, Durable: d})
+	again.Run(time.Minute)
+	if got := again.Did("start", "stop"); got != nil {
+		t.Errorf("touched what runs: %q", got)
+	}
+	if s := again.Machine.View().Groups[0].State; s != decide.GroupOnline || !again.Probing("m") {
+		t.Errorf("group is %s, monitor probes: %v", s, again.Probing("m"))
+	}
+	w.Input(decide.GroupWanted{Name: "g", By: "test"})
+	w.Run(time.Minute)
+	again = decidetest.New(model(onWeb(recovery.Policy{})))
+	again.Input(decide.Boot{Clean: true, Adopt: true, Durable: w.Machine.Durable()})
+	if got := again.Did("start"); got != nil {
+		t.Errorf("started what the operator had stopped: %q", got)
+	}
+}
+
 func TestReload(t *testing.T) {
 	w := boot(t, model(onWeb(recovery.Policy{})))
 	w.Trace = nil

@@ -36,7 +36,9 @@ type unit struct {
 	retryAt  time.Duration // before which no further attempt is made
 	cleanup  bool          // the running stop clears up after a failed start
 	bounce   bool          // to be started again once all that bounce are down
-	last     string        // why the last operation failed
+	shown    ResourceState // state of the last step, and since when
+	since    time.Duration
+	last     string // why the last operation failed
 }
 
 func (u *unit) subject() string { return "resource/" + u.cfg.Name }

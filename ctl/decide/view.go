@@ -22,13 +22,15 @@ type View struct {
 type GroupView struct {
 	Name  string
 	State GroupState
+	Since time.Duration // of the state, on the clock of Step
 }
 
 // A ResourceView is what can be seen of a resource.
 type ResourceView struct {
-	Name, Group, Type string
-	State             ResourceState
-	Failure           string // of the last operation; empty: it succeeded
+	Name, Group, Type, Comment string
+	State                      ResourceState
+	Since                      time.Duration // of the state, on the clock of Step
+	Failure                    string        // of the last operation; empty: it succeeded
 }
 
 // A MonitorView is what can be seen of a monitor.
@@ -48,9 +50,9 @@ type MonitorView struct {
 func (m *Machine) View() View {
 	v := View{Service: m.service.state, Held: m.allHeld, Rescue: m.rescue, Actions: m.limiter.count}
 	for _, g := range m.groups {
-		v.Groups = append(v.Groups, GroupView{g.cfg.Name, g.state})
+		v.Groups = append(v.Groups, GroupView{g.cfg.Name, g.state, g.since})
 		for _, u := range g.units {
-			v.Resources = append(v.Resources, ResourceView{u.cfg.Name, g.cfg.Name, u.cfg.Type, u.state, u.last})
+			v.Resources = append(v.Resources, ResourceView{u.cfg.Name, g.cfg.Name, u.cfg.Type, u.cfg.Comment, u.state, u.since, u.last})
 		}
 	}
 	for _, w := range m.watches {

@@ -1,0 +1,174 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"shisa/ctl/config"
+	"shisa/ctl/monitor"
+	"shisa/ctl/resource"
+)
+
+// resources holds what can be started and stopped.
+type resources struct {
+	mu sync.RWMutex
+	by map[string]resource.Resource
+}
+
+func (r *resources) get(name string) resource.Resource {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.by[name]
+}
+
+func (r *resources) replace(by map[string]resource.Resource) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.by = by
+}
+
+// A change is a configuration with everything built for it, so that putting it
+// into force can no longer fail.
+type change struct {
+	model     *config.Model
+	hash      string
+	resources map[string]resource.Resource
+	probers   map[string]monitor.Prober // only those that are new or changed
+	done      chan struct{}             // closed when it is in force
+}
+
+// build makes resources and probers for m. What stands unchanged in plan is
+// taken over from what runs; a nil plan changes everything.
+func (d *Daemon) build(m *config.Model, plan *config.Plan) (*change, error) {
+	c := &change{model: m, hash: digest(m), resources: map[string]resource.Resource{}, probers: map[string]monitor.Prober{}, done: make(chan struct{})}
+	var mistakes []error
+	for _, r := range m.Resources {
+		if old := d.resources.get(r.Name); old != nil && plan != nil && !touches(plan, config.ResourceKind, r.Name) {
+			c.resources[r.Name] = old
+			continue
+		}
+		built, err := d.resource(m, r)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("resource %s: %w", r.Name, err))
+			continue
+		}
+		c.resources[r.Name] = built
+	}
+	for _, w := range m.Monitors {
+		if plan != nil && !touches(plan, config.MonitorKind, w.Name) {
+			continue
+		}
+		p, err := d.prober(m, w)
+		if err != nil {
+			mistakes = append(mistakes, err)
+			continue
+		}
+		c.probers[w.Name] = p
+	}
+	return c, errors.Join(mistakes...)
+}
+
+func (d *Daemon) resource(m *config.Model, r config.Resource) (resource.Resource, error) {
+	t := d.parts.Types.Resources[r.Type]
+	params, err := config.Reveal(t.Params(), r.Params, m.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return t.New(params, d.env(m, r))
+}
+
+func touches(p *config.Plan, k config.Kind, name string) bool {
+	_, ok := p.Step(k, name)
+	return ok
+}
+
+// target lends a prober the view of a resource, whichever object it is at the
+// moment. It returns nil, not a view of nothing, without a name.
+func (d *Daemon) target(name string) monitor.Target {
+	if name == "" {
+		return nil
+	}
+	return target{d, name}
+}
+
+type target struct {
+	d    *Daemon
+	name string
+}
+
+// Process returns the main process of the resource.
+func (t target) Process() (pid int, start uint64, ok bool) {
+	if p, is := t.d.resources.get(t.name).(resource.Processer); is {
+		return p.Process()
+	}
+	return 0, 0, false
+}
+
+// watch begins or ends the probing of a monitor. It gets a new prober each
+// time, so that nothing that an old one remembers of its target survives.
+func (d *Daemon) watch(name string, on bool) {
+	if !on {
+		delete(d.watched, name)
+		d.log("monitor is not probed any more", d.sched.Remove(name))
+		return
+	}
+	d.watched[name] = true
+	m := d.Model()
+	for _, w := range m.Monitors {
+		if w.Name == name {
+			p, err := d.prober(m, w)
+			if err == nil {
+				err = d.sched.Set(name, p, w.Timing)
+			}
+			d.log("monitor cannot be probed", err)
+			return
+		}
+	}
+}
+
+// prober makes the prober of a monitor.
+func (d *Daemon) prober(m *config.Model, w config.Monitor) (monitor.Prober, error) {
+	env := monitor.Env{Name: w.Name, Dir: m.Dir, Target: d.target(w.Target)}
+	t := d.parts.Types.Monitors[w.Type]
+	params, err := config.Reveal(t.Params(), w.Params, m.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("monitor %s: %w", w.Name, err)
+	}
+	p, err := t.New(params, env)
+	if err != nil {
+		return nil, fmt.Errorf("monitor %s: %w", w.Name, err)
+	}
+	return p, nil
+}
+
+// swap puts the prepared configuration into force.
+func (d *Daemon) swap(ctx context.Context) {
+	d.mu.Lock()
+	c := d.next
+	d.next = nil
+	d.model, d.applied, d.hash = c.model, time.Now(), c.hash
+	d.mu.Unlock()
+	d.resources.replace(c.resources)
+	d.past.keep(c.model)
+	d.install(c)
+	d.wg.Go(func() { d.parts.Guard.Configure(ctx, c.model, false) })
+	close(c.done)
+}
+
+// install replaces the probers of changed monitors that are probed at present;
+// the decision machine sees to the others.
+func (d *Daemon) install(c *change) {
+	for _, w := range c.model.Monitors {
+		if p := c.probers[w.Name]; p != nil && d.watched[w.Name] {
+			d.log("monitor cannot be probed", d.sched.Set(w.Name, p, w.Timing))
+		}
+	}
+	for name := range d.watched {
+		if d.past.get(name) == nil {
+			d.watch(name, false)
+		}
+	}
+}

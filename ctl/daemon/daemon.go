@@ -1,0 +1,223 @@
+// Package daemon assembles shisad from its parts and owns every long-lived
+// goroutine of it:
+//
+//	loop       feeds the decision machine and carries out its commands
+//	scheduler  probes
+//	api        answers commands
+//	tender     keeps the countdowns as the configuration wants them
+//
+// Whatever happens arrives at the loop as one input; nobody else touches the
+// decision machine.
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"shisa/ctl/api"
+	"shisa/ctl/config"
+	"shisa/ctl/decide"
+	"shisa/ctl/event"
+	"shisa/ctl/log"
+	"shisa/ctl/recovery"
+	"shisa/ctl/resource"
+	"shisa/ctl/schedule"
+	"shisa/ctl/store"
+	"shisa/ctl/why"
+)
+
+// inputLimit bounds the inputs that wait for the loop. Whoever is faster than
+// the loop waits; a burst of 16 384 monitors passes.
+const inputLimit = 4096
+
+// stopLimit bounds the wait for goroutines at the end, when everything has been
+// told to stop already.
+const stopLimit = 10 * time.Second
+
+// An Actor takes the machine down.
+type Actor interface {
+	// Brake returns why no action may be taken, or "".
+	Brake() string
+	Do(ctx context.Context, a recovery.Action) error
+}
+
+// Parts are what the daemon is assembled from. Tests replace those that reach
+// the machine.
+type Parts struct {
+	Version string
+	Types   config.Registry
+	Store   *store.Store
+	Bus     *event.Bus
+	Log     log.Logger
+	Guard   Guard                            // countdowns; never nil
+	Actor   Actor                            // never nil
+	Rescue  func(context.Context) bool       // the machine is in a rescue target; nil: never
+	Reason  why.Verdict                      // why the machine went down last
+	Doctor  func(context.Context) api.Doctor // nil: nothing to say
+	Ready   func()                           // called when everything is started; may be nil
+}
+
+// A Daemon is a running shisad.
+type Daemon struct {
+	parts Parts
+	since time.Time
+	brake string // why only observing is allowed; empty: it is not forced
+
+	mu      sync.Mutex // guards what follows up to the blank line
+	model   *config.Model
+	machine *decide.Machine
+	applied time.Time
+	hash    string  // of the model
+	next    *change // configuration that waits for its swap
+
+	inputs    chan decide.Input
+	quit      chan struct{} // closed when the loop takes no more inputs
+	sched     *schedule.Scheduler
+	watched   map[string]bool // monitors that are probed; belongs to the loop
+	resources resources
+	past      histories
+	saving    sync.Mutex     // one save at a time
+	wg        sync.WaitGroup // operations under way
+	stop      context.CancelFunc
+	stopped   error // why the loop ended; nil: as asked
+}
+
+// New assembles a daemon for model. Nothing runs yet. It fails only when a
+// resource or monitor of a valid configuration cannot be built, which the
+// error lists completely.
+func New(model *config.Model, p Parts) (*Daemon, error) {
+	d := &Daemon{parts: p, since: time.Now(), model: model, applied: time.Now(),
+		inputs: make(chan decide.Input, inputLimit), quit: make(chan struct{}), watched: map[string]bool{}}
+	if d.brake = p.Actor.Brake(); d.brake != "" && model.Mode == config.Protect {
+		d.model = observeOnly(model)
+	}
+	d.machine, d.hash = decide.New(d.model), digest(d.model)
+	d.sched = schedule.New(schedule.Options{Emit: d.report, Beat: p.Guard.Beat(BeatScheduler)})
+	built, err := d.build(d.model, nil)
+	if err != nil {
+		return nil, err
+	}
+	d.resources.replace(built.resources)
+	d.past.keep(d.model)
+	return d, nil
+}
+
+// observeOnly returns a copy of m that only observes.
+func observeOnly(m *config.Model) *config.Model {
+	c := *m
+	c.Mode = config.Observe
+	return &c
+}
+
+// Run starts everything and returns when the service has stopped: after a
+// command to do so, or when ctx is done, which leaves resources and countdowns
+// as they are.
+func (d *Daemon) Run(ctx context.Context) error {
+	ctx, d.stop = context.WithCancel(ctx)
+	defer d.stop()
+	d.emit(event.ServiceStarted.New("", "version", d.parts.Version, "mode", string(d.model.Mode), "config", d.model.Source))
+	d.announceBoot()
+	var wg sync.WaitGroup
+	wg.Go(func() { d.log("scheduler", d.sched.Run(ctx)) })
+	rescue := d.parts.Rescue != nil && d.parts.Rescue(ctx)
+	d.parts.Guard.Configure(ctx, d.model, rescue)
+	wg.Go(func() { d.parts.Guard.Run(ctx) })
+	if err := d.parts.Store.Started(ctx, store.Started{Version: d.parts.Version, Mode: string(d.model.Mode)}); err != nil {
+		d.emit(event.StoreDegraded.New("", "error", err.Error()))
+		d.input(ctx, decide.Store{Down: true})
+	}
+	d.input(ctx, decide.Boot{Clean: d.parts.Reason.Cause.Clean(), Rescue: rescue,
+		Adopt: d.parts.Reason.Cause == why.StillUp, Durable: d.durable()})
+	if d.parts.Ready != nil {
+		d.parts.Ready()
+	}
+	d.loop(ctx)
+	close(d.quit)
+	d.stop()
+	wg.Wait()
+	return d.settle()
+}
+
+// settle waits for operations under way.
+func (d *Daemon) settle() error {
+	done := make(chan struct{})
+	go func() {
+		d.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return d.stopped
+	case <-time.After(stopLimit):
+		return fmt.Errorf("stop: operations are still under way after %v", stopLimit)
+	}
+}
+
+func (d *Daemon) announceBoot() {
+	r := d.parts.Reason
+	def := event.BootUnclean
+	if r.Cause.Clean() {
+		def = event.BootReason
+	}
+	if r.Cause != why.StillUp {
+		d.emit(def.New("", "reason", r.Summary, "cause", string(r.Cause)))
+	}
+}
+
+// emit publishes e: to the log, the history and every follower.
+func (d *Daemon) emit(e event.Event) {
+	e = d.parts.Bus.Publish(e)
+	d.parts.Log.Event(e)
+	d.parts.Store.AppendEvent(e)
+}
+
+// input hands in to the loop, or gives up when ctx is done or the loop has
+// ended.
+func (d *Daemon) input(ctx context.Context, in decide.Input) {
+	select {
+	case d.inputs <- in:
+	case <-d.quit:
+	case <-ctx.Done():
+	}
+}
+
+// log notes an error that has no other place to go; nil is no error.
+func (d *Daemon) log(what string, err error) {
+	if err != nil {
+		d.parts.Log.Error(what, err, nil)
+	}
+}
+
+// cell is the key of the decision machine's durable state in the store.
+const cell = "decide"
+
+func (d *Daemon) durable() decide.Durable {
+	var v decide.Durable
+	if !d.parts.Store.State().Cell(cell, &v) {
+		return decide.Durable{}
+	}
+	return v
+}
+
+// serverName is the configured name, or the host's.
+func (d *Daemon) serverName() string {
+	if d.model.Server.Name != "" {
+		return d.model.Server.Name
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
+
+// env is what a resource is lent.
+func (d *Daemon) env(m *config.Model, r config.Resource) resource.Env {
+	return resource.Env{Name: r.Name, Group: r.Group, Server: d.serverName(), Dir: m.Dir, LogDir: LogDir}
+}
+
+// LogDir is where the output of scripts is logged.
+const LogDir = "/var/log/shisa"

@@ -1,0 +1,225 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"shisa/ctl/config"
+	"shisa/ctl/decide"
+	"shisa/ctl/event"
+	"shisa/ctl/monitor"
+	"shisa/ctl/recovery"
+	"shisa/ctl/resource"
+	"shisa/ctl/run"
+	"shisa/ctl/store"
+)
+
+// idle is how often the loop goes round without an input, so that its beat
+// proves progress.
+const idle = 250 * time.Millisecond
+
+// loop is the only goroutine that moves the decision machine.
+func (d *Daemon) loop(ctx context.Context) {
+	beat := d.parts.Guard.Beat(BeatDecisions)
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		beat()
+		select {
+		case in := <-d.inputs:
+			d.step(ctx, in)
+		case <-timer.C:
+			if wake, ok := d.wake(); ok && wake <= time.Since(d.since) {
+				d.step(ctx, decide.Tick{})
+			}
+		case <-ctx.Done():
+			return
+		}
+		timer.Reset(d.untilWake())
+	}
+}
+
+func (d *Daemon) wake() (time.Duration, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.machine.Wake()
+}
+
+func (d *Daemon) untilWake() time.Duration {
+	wake, ok := d.wake()
+	if !ok {
+		return idle
+	}
+	return min(idle, max(0, wake-time.Since(d.since)))
+}
+
+func (d *Daemon) step(ctx context.Context, in decide.Input) {
+	d.mu.Lock()
+	commands := d.machine.Step(time.Since(d.since), in)
+	d.mu.Unlock()
+	for _, c := range commands {
+		d.carryOut(ctx, c)
+	}
+}
+
+// carryOut begins what c asks for. It never waits: what takes time runs in a
+// goroutine of its own and answers with an input.
+func (d *Daemon) carryOut(ctx context.Context, c decide.Command) {
+	switch c := c.(type) {
+	case decide.Emit:
+		d.emit(c.Event)
+	case decide.Decided:
+		d.past.decided(c.Monitor, c.Decision)
+	case decide.StartResource:
+		d.operate(ctx, c.Op, c.Resource, c.Timeout, func(ctx context.Context, r resource.Resource) error { return r.Start(ctx, c.Request) })
+	case decide.StopResource:
+		d.operate(ctx, c.Op, c.Resource, c.Timeout, func(ctx context.Context, r resource.Resource) error { return r.Stop(ctx, c.Request) })
+	case decide.RunScript:
+		d.wg.Go(func() { d.input(ctx, decide.Ended{Op: c.Op, Failure: d.script(ctx, c)}) })
+	case decide.Act:
+		d.wg.Go(func() { d.input(ctx, decide.Ended{Op: c.Op, Failure: d.act(ctx, c)}) })
+	case decide.Watch:
+		d.watch(c.Monitor, c.On)
+	case decide.Probe:
+		d.log("probe at once", d.sched.Trigger(c.Monitor))
+	case decide.Guard:
+		d.wg.Go(func() { d.parts.Guard.Shutdown(ctx, c.Reason) })
+	case decide.Save:
+		d.wg.Go(func() {
+			if err := d.save(ctx); err != nil {
+				d.input(ctx, decide.Store{Down: true})
+			}
+		})
+	case decide.Swap:
+		d.swap(ctx)
+	case decide.Exit:
+		d.leave(ctx)
+	}
+}
+
+// leave ends the service after a deliberate stop: everything is stopped, so the
+// countdown is disarmed and the end is recorded as a clean one.
+func (d *Daemon) leave(ctx context.Context) {
+	if err := d.parts.Guard.Disarm(ctx, "the service was stopped"); err != nil {
+		d.log("the countdown stays armed", err)
+	}
+	d.log("the end is not recorded", d.parts.Store.Leaving(ctx, store.Leaving{How: "stop", By: "service", Phase: "done"}))
+	d.stop()
+}
+
+// StopService stops every group and ends the service. reason is for people;
+// down says that the operating system goes down anyway.
+func (d *Daemon) StopService(ctx context.Context, by, reason string, down bool) {
+	d.input(ctx, decide.StopService{Then: recovery.NoAction, By: by, Reason: reason, Server: down})
+}
+
+// operate starts or stops a resource within its time.
+func (d *Daemon) operate(ctx context.Context, op decide.Op, name string, limit time.Duration,
+	do func(context.Context, resource.Resource) error) {
+	r := d.resources.get(name)
+	d.wg.Go(func() {
+		within, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		err := errors.New("it is not configured any more")
+		if r != nil {
+			err = do(within, r)
+		}
+		failure := ""
+		if err != nil {
+			failure = err.Error()
+			if errors.Is(within.Err(), context.DeadlineExceeded) {
+				failure = fmt.Sprintf("not done within %v: %s", limit, failure)
+			}
+		}
+		d.input(ctx, decide.Ended{Op: op, Failure: failure})
+	})
+}
+
+// script runs a script of recovery and returns how it failed.
+func (d *Daemon) script(ctx context.Context, c decide.RunScript) string {
+	env := run.BaseEnv()
+	for _, k := range slices.Sorted(maps.Keys(c.Env)) {
+		env = append(env, k+"="+c.Env[k])
+	}
+	path := c.Path
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(d.Model().Dir, path)
+	}
+	r := run.Run(ctx, run.Command{Name: "recovery of " + c.Monitor, Path: path, Env: env, Timeout: c.Timeout, Leave: true})
+	if err := r.AsError(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// act takes a machine-level action: first the intent is on disk, then it is
+// done, then, if we are still here, what came of it.
+func (d *Daemon) act(ctx context.Context, c decide.Act) string {
+	if d.Model().Mode != config.Protect {
+		return "observing only"
+	}
+	// The count of actions must outlive this one.
+	err := d.save(ctx)
+	var id uint64
+	if err == nil {
+		id, err = d.parts.Store.Intend(ctx, store.Intent{Action: string(c.Action), Reason: c.Reason, Subject: c.Subject, By: "recovery"})
+	}
+	if err != nil {
+		d.input(ctx, decide.Store{Down: true})
+		return fmt.Sprintf("record the intent: %v", err)
+	}
+	d.emit(event.ActionIntent.New(c.Subject, "action", string(c.Action), "reason", c.Reason))
+	if c.Action == recovery.Reboot || c.Action == recovery.Shutdown {
+		leaving := store.Leaving{How: string(c.Action), By: "recovery", Reason: c.Reason, Phase: "groups stopped"}
+		if err := d.parts.Store.Leaving(ctx, leaving); err != nil {
+			return fmt.Sprintf("record the shutdown: %v", err)
+		}
+	}
+	if err := d.parts.Actor.Do(ctx, c.Action); err != nil {
+		if rerr := d.parts.Store.Conclude(ctx, id, "failed: "+err.Error()); rerr != nil {
+			d.parts.Log.Error("outcome of an action is not recorded", rerr, nil)
+		}
+		return err.Error()
+	}
+	return ""
+}
+
+// save records the decision machine's durable state. Whoever comes second
+// writes what is current then, so that an older state never overwrites a newer.
+func (d *Daemon) save(ctx context.Context) error {
+	d.saving.Lock()
+	defer d.saving.Unlock()
+	d.mu.Lock()
+	v := d.machine.Durable()
+	d.mu.Unlock()
+	return d.parts.Store.Save(ctx, cell, v)
+}
+
+// report takes the outcome of a probe from the scheduler.
+func (d *Daemon) report(name string, r monitor.Report) {
+	d.past.probed(name, r)
+	in := decide.Probed{Monitor: name, Detail: r.Finding.Detail, Warning: r.Finding.Verdict == monitor.Warning}
+	switch {
+	case r.Err != nil:
+		in.Outcome, in.Detail = recovery.CouldNotLook, r.Err.Error()
+	case r.TimedOut:
+		in.Outcome, in.Detail = recovery.TimedOut, fmt.Sprintf("no answer within %v", r.Took.Round(time.Millisecond))
+	case r.Finding.Verdict == monitor.Failed && r.Finding.Certain:
+		in.Outcome = recovery.SurelyFailed
+	case r.Finding.Verdict == monitor.Failed:
+		in.Outcome = recovery.Failed
+	}
+	d.input(context.Background(), in)
+}
+
+// Model returns the configuration in force.
+func (d *Daemon) Model() *config.Model {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.model
+}
