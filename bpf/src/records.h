@@ -74,6 +74,35 @@ struct disk_record {
 };
 sized(disk_record, 16);
 
+/*
+ * The page of beats: 64 cells of 64 bytes, of which the first four are not
+ * slots. A slot as ctl/beat lays it out.
+ */
+#define BEAT_CELLS 64
+#define BEAT_FIRST_SLOT 4
+#define BEAT_USED 1
+
+struct beat_slot {
+	s64 last;               /* latest beat; one in the future counts as none */
+	s64 count;
+	s64 limit;              /* ns that may pass between two beats */
+	s64 flags;
+	s64 max_delay;
+	u8 name[24];
+};
+sized(beat_slot, 64);
+
+struct miss_record {
+	u64 at;                 /* when the miss was noticed; 0: none yet */
+	s64 last;               /* the beat after which none came */
+	s64 limit;
+	u64 misses;             /* of this slot so far */
+	u32 slot;
+	s32 killed;             /* 0; 1: the pinger was signalled; -errno: could not be */
+	u8 name[24];
+};
+sized(miss_record, 64);
+
 /* Shutdown: one entry of the timeline. */
 enum mark_kind {
 	MARK_SIGNAL = 1,        /* arg: signal; pid, comm: its target */

@@ -134,6 +134,16 @@ func (p *Page) Intact() bool {
 	return unix.Fstat(int(p.file.Fd()), &st) == nil && st.Size == Size
 }
 
+// Same reports whether both pages are mappings of one file.
+func (p *Page) Same(q *Page) bool {
+	if p.file == nil || q.file == nil {
+		return p == q
+	}
+	var a, b unix.Stat_t
+	return unix.Fstat(int(p.file.Fd()), &a) == nil && unix.Fstat(int(q.file.Fd()), &b) == nil &&
+		a.Ino == b.Ino && a.Dev == b.Dev
+}
+
 // PID returns the process that created the page; 0: none.
 func (p *Page) PID() int { return int(p.p.pid.Load()) }
 
@@ -209,7 +219,10 @@ type Slot struct {
 
 // Beat proves progress now. It allocates nothing and never waits.
 func (s *Slot) Beat() {
-	s.s.last.Store(int64(s.now()))
+	now := int64(s.now())
+	if delay := now - s.s.last.Swap(now); delay > s.s.maxDelay.Load() {
+		s.s.maxDelay.Store(delay)
+	}
 	s.s.count.Add(1)
 }
 
@@ -219,7 +232,7 @@ func (s *Slot) Last() Time { return Time(s.s.last.Load()) }
 // Limit returns the longest time between two beats.
 func (s *Slot) Limit() time.Duration { return time.Duration(s.s.limit.Load()) }
 
-// Largest returns the largest delay between two beats that the keeper saw.
+// Largest returns the largest delay between two beats so far.
 func (s *Slot) Largest() time.Duration { return time.Duration(s.s.maxDelay.Load()) }
 
 // SetLimit changes the limit.

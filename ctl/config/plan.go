@@ -19,14 +19,9 @@ var meanings = map[Op]string{
 	OpLater:   "changes when shisad is started the next time",
 }
 
-// WriteText writes the plan for people:
-//
-//   - monitor web-http (http) starts
-//     ~ monitor db (process) changes in place
-//     interval           10s → 30s
-//     recovery.restarts  3 → 5
-//
-//     1 to start, 1 to change in place. The countdown goes on untouched.
+// WriteText writes the plan for people: a line for each step, which begins
+// with + - ~ ↻ or …, below it each key with its old and new value, and at the
+// end what there is to do in all and whether the countdown is touched.
 func (p Plan) WriteText(w io.Writer) error {
 	var b strings.Builder
 	if p.Empty() {

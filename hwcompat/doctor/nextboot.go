@@ -28,6 +28,9 @@ func nextBootUnprotected(j *judge) []hit {
 	default:
 		h.reason += "; softdog would stand in"
 	}
+	if n.Kernel.Loader == "guess" && h.severity == Error {
+		h.severity = Warning
+	}
 	return []hit{h}
 }
 

@@ -48,7 +48,7 @@ func (v *view) foldProc() {
 			delete(v.unread, name)
 			key := "proc/*/" + w[2]
 			count[key]++
-			v.unread[key] = fmt.Sprintf("%s (%d processes)", reason, count[key])
+			v.unread[key] = fmt.Sprintf("%s (%d of them)", reason, count[key])
 		}
 	}
 }

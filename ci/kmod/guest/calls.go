@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"shisa/kmod/uapi"
+)
+
+const device = "/dev/clpka"
+
+// call makes one ioctl with a structure of the interface.
+func call[T any](fd int, request uintptr, arg *T) error {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(arg)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func ping(fd int) error {
+	_, err := unix.Write(fd, []byte{0})
+	return err
+}
+
+func status([]string) error {
+	fd, err := unix.Open(device, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var s uapi.Status
+	if err := call(fd, uapi.IoctlGetstatus, &s); err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(struct {
+		uapi.Status
+		Comm string
+	}{s, unix.ByteSliceToString(s.Comm[:])})
+}
+
+// note leaves a note and goes, with the countdown as it was: armed only if it was.
+func note(args []string) error {
+	fd, err := unix.Open(device, unix.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer disarm(fd)
+	text := strings.Join(args, " ")
+	n := uapi.Note{Length: uint32(len(text))}
+	copy(n.Text[:], text)
+	return call(fd, uapi.IoctlSetnote, &n)
+}
+
+func shutdown(args []string) error {
+	ms, err1 := strconv.ParseUint(args[0], 10, 32)
+	action, err2 := strconv.ParseUint(args[1], 10, 32)
+	fd, err := unix.Open(device, unix.O_WRONLY, 0)
+	if err := errors.Join(err1, err2, err); err != nil {
+		return err
+	}
+	defer disarm(fd)
+	return call(fd, uapi.IoctlSetshutdown, &uapi.Shutdown{TimeoutMs: uint32(ms), Action: uint32(action)})
+}
+
+// disarm is the magic close.
+func disarm(fd int) error {
+	_, err := unix.Write(fd, []byte("V"))
+	return errors.Join(err, unix.Close(fd))
+}
+
+func cycles(args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		fd, err := unix.Open(device, unix.O_WRONLY, 0)
+		if err != nil {
+			return fmt.Errorf("cycle %d: %w", i, err)
+		}
+		if err := ping(fd); err != nil {
+			return fmt.Errorf("cycle %d: %w", i, err)
+		}
+		if err := disarm(fd); err != nil {
+			return fmt.Errorf("cycle %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// bench prints "name value unit" lines.
+func bench([]string) error {
+	fd, err := unix.Open(device, unix.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer disarm(fd)
+	const n = 100000
+	start := time.Now()
+	for range n {
+		if err := ping(fd); err != nil {
+			return err
+		}
+	}
+	write := time.Since(start)
+	start = time.Now()
+	for range n { // the price of a call that does nothing
+		_, _ = unix.Write(fd, nil)
+	}
+	empty := time.Since(start)
+	fmt.Printf("ping_write %.3f us\nping_itself %.3f us\n",
+		float64(write.Nanoseconds())/n/1e3, float64((write-empty).Nanoseconds())/n/1e3)
+	return nil
+}
+
+// kexec loads a kernel without an initrd.
+func kexec(args []string) error {
+	image, err := os.Open(args[0])
+	if err != nil {
+		return err
+	}
+	flags := unix.KEXEC_FILE_NO_INITRAMFS
+	if args[2] == "crash" {
+		flags |= unix.KEXEC_FILE_ON_CRASH
+	}
+	if err := unix.KexecFileLoad(int(image.Fd()), 0, args[1], flags); err != nil {
+		return err
+	}
+	if args[2] == "now" {
+		return unix.Reboot(unix.LINUX_REBOOT_CMD_KEXEC)
+	}
+	return nil
+}

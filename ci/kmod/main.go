@@ -1,0 +1,113 @@
+// Command kmod builds clpka for the kernels of ci/kernels.txt and tests it in
+// guests, beside softdog.
+//
+//	kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz SECONDS]
+//
+// One line a case, "pass|fail kernel engine fault seen lateness_ms=", and at the
+// end "N passed, N failed". It exits with 1 when one failed. Kernels that the
+// distribution no longer has are left out with a word.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+
+	"shisa/ci/vm"
+)
+
+// options are the flags.
+type options struct {
+	kernel string
+	run    *regexp.Regexp
+	quick  bool
+	fuzz   int // seconds
+}
+
+func main() {
+	var o options
+	pattern := flag.String("run", "", "only cases whose `engine/name` matches")
+	flag.StringVar(&o.kernel, "kernel", "", "only this kernel of ci/kernels.txt")
+	flag.BoolVar(&o.quick, "quick", false, "a case a mechanism")
+	flag.IntVar(&o.fuzz, "fuzz", 5, "seconds of hostile calls")
+	flag.Parse()
+	run, err := regexp.Compile(*pattern)
+	if err != nil || flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "kmod: usage: kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz SECONDS]", err)
+		os.Exit(2)
+	}
+	o.run = run
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	rep := &report{out: os.Stdout}
+	if err := test(ctx, o, rep); err != nil {
+		fmt.Fprintln(os.Stderr, "kmod:", err)
+		rep.failed++
+	}
+	rep.close()
+	if rep.failed > 0 {
+		os.Exit(1)
+	}
+}
+
+// test goes through the kernels.
+func test(ctx context.Context, o options, rep *report) error {
+	tree, err := filepath.Abs(".")
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "shisa-kmod-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	sources, err := vm.Sources()
+	if err != nil {
+		return err
+	}
+	b := builder{tree: tree, work: work}
+	for _, source := range sources {
+		if o.kernel != "" && o.kernel != source.Name {
+			continue
+		}
+		r, err := newRig(ctx, b, source)
+		if errors.Is(err, vm.ErrUnavailable) {
+			fmt.Fprintf(rep.out, "# %s: %v\n", source.Name, err)
+			continue
+		}
+		if err != nil {
+			rep.add(row{kernel: source.Name, engine: "clpka", fault: "build", seen: "-", err: err})
+			continue
+		}
+		rep.add(row{kernel: source.Name, engine: "clpka", fault: "build", seen: "no-warning"})
+		r.test(ctx, o, rep)
+	}
+	return ctx.Err()
+}
+
+// newRig gets a kernel and builds the modules for it.
+func newRig(ctx context.Context, b builder, source vm.Source) (*rig, error) {
+	k, err := vm.Fetch(ctx, source, false)
+	if err != nil {
+		return nil, err
+	}
+	clpka, err1 := b.build(ctx, source, k, "kmod", "clpka")
+	faults, err2 := b.build(ctx, source, k, "ci/kmod/faults", "faults")
+	return &rig{kernel: k, clpka: clpka, faults: faults}, errors.Join(err1, err2)
+}
+
+// test runs the cases on one kernel.
+func (r *rig) test(ctx context.Context, o options, rep *report) {
+	for _, f := range faultTable {
+		for _, engine := range []string{"clpka", "softdog"} {
+			if o.run.MatchString(engine+"/"+f.name) && (f.quick || !o.quick) && ctx.Err() == nil {
+				rep.add(f.run(ctx, r, engine))
+			}
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"shisa/ci/vm"
+)
+
+const (
+	// timeout of the countdown in most cases.
+	timeout = 3 * time.Second
+	// never is how long after its deadline a countdown counts as not firing.
+	never = 5 * time.Second
+	// caseTimeout bounds one case, boot included.
+	caseTimeout = 3 * time.Minute
+	// tool is where the guest has our program.
+	tool = "/bin/clpka-guest"
+)
+
+// A rig is one kernel with the modules built for it.
+type rig struct {
+	kernel        vm.Kernel
+	clpka, faults string // .ko files
+}
+
+func (r *rig) rt() bool { return strings.HasSuffix(r.kernel.Release, "rt-amd64") }
+
+// before reports whether the kernel is older than a release.
+func (r *rig) before(major, minor int) bool {
+	var a, b int
+	_, _ = fmt.Sscanf(r.kernel.Release, "%d.%d", &a, &b)
+	return a < major || a == major && b < minor
+}
+
+// A setup is what a case wants its guest to have.
+type setup struct {
+	params  string // of the module
+	cmdline string
+	softdog bool
+	machine vm.Machine
+	files   map[string]vm.File
+}
+
+// boot starts a guest with the engine and the faults module loaded.
+func (r *rig) boot(ctx context.Context, s setup) (*vm.Guest, error) {
+	load := []string{strings.TrimSpace("clpka " + s.params)}
+	if s.softdog {
+		load = []string{"watchdog", "softdog"}
+	}
+	s.machine.Pvpanic = true
+	return vm.Start(ctx, vm.Config{
+		Kernel:      r.kernel,
+		Machine:     s.machine,
+		Cmdline:     s.cmdline,
+		Modules:     append(load, "faults"),
+		Present:     []string{"clpka"},
+		ModuleFiles: []string{r.clpka, r.faults},
+		Binaries:    map[string]string{tool: "./ci/kmod/guest"},
+		Files:       s.files,
+	})
+}
+
+// A shot is a countdown that was pinged for the last time.
+type shot struct {
+	guest    *vm.Guest
+	deadline time.Time // by the host's clock
+}
+
+// hold runs the tool's hold command and returns when it has pinged.
+func hold(ctx context.Context, g *vm.Guest, timeout time.Duration, args ...string) (*shot, error) {
+	args = append([]string{tool, "hold", "-timeout", strconv.Itoa(int(timeout / time.Second))}, args...)
+	p, err := g.Go(args...)
+	if err != nil {
+		return nil, err
+	}
+	failed := make(chan error, 1)
+	go func() { // ends with the guest
+		r, err := p.Wait(ctx)
+		failed <- fmt.Errorf("hold ended: %v %s", err, r.Stderr)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	pinged := func(e vm.Event) bool { return e.Kind == vm.KindMark && strings.HasPrefix(e.Text, "ping ") }
+	mark, err := g.WaitEvent(ctx, pinged)
+	if err != nil {
+		select {
+		case err2 := <-failed:
+			return nil, errors.Join(err, err2)
+		default:
+			return nil, err
+		}
+	}
+	offset, err := clockOffset(g.Events())
+	if err != nil {
+		return nil, err
+	}
+	ns, err := strconv.ParseInt(strings.TrimPrefix(mark.Text, "ping "), 10, 64)
+	return &shot{guest: g, deadline: offset.Add(time.Duration(ns) + timeout)}, err
+}
+
+// clockOffset returns the time on the host when the guest's clock was 0, from the
+// message that was quickest.
+func clockOffset(events []vm.Event) (time.Time, error) {
+	var best time.Time
+	for _, e := range events {
+		text, ok := strings.CutPrefix(e.Text, "sync ")
+		if e.Kind != vm.KindMark || !ok {
+			continue
+		}
+		ns, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return best, err
+		}
+		if zero := e.Time.Add(-time.Duration(ns)); best.IsZero() || zero.Before(best) {
+			best = zero
+		}
+	}
+	if best.IsZero() {
+		return best, errors.New("the guest told its clock never")
+	}
+	return best, nil
+}
+
+// outcomes are the events that end a case.
+var outcomes = []string{vm.KindReset, vm.KindStopped, "GUEST_PANICKED"}
+
+// outcome waits for the first thing that happens to the machine. The zero event
+// is that nothing did within the time.
+func (s *shot) outcome(ctx context.Context, kinds ...string) (vm.Event, error) {
+	if len(kinds) == 0 {
+		kinds = outcomes
+	}
+	ctx, cancel := context.WithDeadline(ctx, s.deadline.Add(never))
+	defer cancel()
+	e, err := s.guest.WaitEvent(ctx, func(e vm.Event) bool { return slices.Contains(kinds, e.Kind) })
+	if errors.Is(err, context.DeadlineExceeded) {
+		return vm.Event{}, nil
+	}
+	return e, err
+}
+
+// late returns how long after the deadline an event was.
+func (s *shot) late(e vm.Event) time.Duration { return e.Time.Sub(s.deadline) }

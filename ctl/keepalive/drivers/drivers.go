@@ -1,0 +1,37 @@
+// Package drivers knows every keepalive driver by name.
+package drivers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"shisa/ctl/keepalive"
+	"shisa/ctl/keepalive/drivers/none"
+	"shisa/ctl/keepalive/drivers/wdt"
+)
+
+// open makes the engine of a device. It neither arms nor opens the device.
+var open = map[string]func(device string) keepalive.Engine{
+	none.Name: func(string) keepalive.Engine { return none.New() },
+	wdt.Name:  func(device string) keepalive.Engine { return wdt.Open("/", device) },
+}
+
+// Open returns the engine that driver makes of device.
+func Open(driver, device string) (keepalive.Engine, error) {
+	f := open[driver]
+	if f == nil {
+		return nil, fmt.Errorf("no keepalive driver %q; there are: %s", driver, strings.Join(Names(), ", "))
+	}
+	return f(device), nil
+}
+
+// Names returns the names of all drivers in alphabetical order.
+func Names() []string {
+	var names []string
+	for name := range open {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
