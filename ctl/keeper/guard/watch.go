@@ -25,6 +25,7 @@ type watch struct {
 	late    atomic.Int64
 	warn    atomic.Int32
 	daemon  atomic.Int32 // pidfd; 0: none
+	pid     atomic.Int32 // of the daemon
 	scribe  atomic.Pointer[scribe]
 	running atomic.Bool
 
@@ -182,6 +183,7 @@ func (k *Keeper) attach(pid int) {
 		fd = 0
 	}
 	k.watch.daemon.Store(int32(fd))
+	k.watch.pid.Store(int32(pid))
 	if k.daemon.fd > 0 {
 		// The watch may be polling it in this very round: closing it then
 		// makes that poll report an error, which counts as alive.

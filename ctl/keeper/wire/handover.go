@@ -7,6 +7,7 @@ type Handover struct {
 	State    State
 	Orders   Orders
 	Daemon   int // process id
+	Witness  int // process id of the child that writes last words; 0: none
 	FDs      []int
 }
 
@@ -22,5 +23,6 @@ func (h *Handover) code(c *codec) {
 	number(c, &h.State)
 	h.Orders.code(c)
 	number(c, &h.Daemon)
+	number(c, &h.Witness)
 	list(c, &h.FDs, number[int])
 }
