@@ -114,7 +114,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "wait": // until killed
 		fmt.Println("ready")
-		select {}
+		time.Sleep(time.Hour)
 	case "threads": // leave with many threads at once
 		var wg sync.WaitGroup
 		for range 8 {

@@ -36,11 +36,15 @@ struct {
 	__type(value, struct miss_record);
 } missed SEC(".maps");
 
-struct clock {
+struct beat_clock {
 	struct bpf_timer timer;
 	u64 ticks;
 	u64 last;               /* when it ticked last */
 	u64 late;               /* longest time between two ticks, beyond the period */
+};
+
+/* Not in the clock's map: an update from user space would cancel the timer. */
+struct beat_orders {
 	s32 pinger;             /* process to kill on a miss; 0: none */
 	s32 condemned;          /* slot+1 of the miss for which it is still to be killed */
 };
@@ -49,8 +53,15 @@ struct {
 	__uint(type, MAP_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct clock);
+	__type(value, struct beat_clock);
 } clock SEC(".maps");
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct beat_orders);
+} orders SEC(".maps");
 
 #ifdef SHISA_KILL
 /* Prototypes must be the kernel's to the letter (kernel/bpf/helpers.c, kernel/trace/bpf_trace.c). */
@@ -76,23 +87,23 @@ static inline int kill(s32 pid) { return -EPERM; }
 #endif
 
 /* A tick that interrupts an idle CPU may not signal (EPERM): try at each until it works. */
-static inline void carry_out(struct clock *c)
+static inline void carry_out(struct beat_orders *o)
 {
 	struct miss_record *m;
 	u32 slot;
 
-	if (!c->condemned || !c->pinger)
+	if (!o->condemned || !o->pinger)
 		return;
-	slot = c->condemned - 1;
+	slot = o->condemned - 1;
 	m = bpf_map_lookup_elem(&missed, &slot);
 	if (!m)
 		return;
-	m->killed = kill(c->pinger);
+	m->killed = kill(o->pinger);
 	if (m->killed != -EPERM)
-		c->condemned = 0;
+		o->condemned = 0;
 }
 
-static inline void judge(void *ctx, struct clock *c, u32 slot, s64 now)
+static inline void judge(void *ctx, struct beat_orders *o, u32 slot, s64 now)
 {
 	struct beat_slot *s = bpf_map_lookup_elem(&page, &slot);
 	struct miss_record *m = bpf_map_lookup_elem(&missed, &slot);
@@ -117,23 +128,26 @@ static inline void judge(void *ctx, struct clock *c, u32 slot, s64 now)
 	m->misses++;
 	m->killed = 0;
 	__builtin_memcpy(m->name, s->name, sizeof(m->name));
-	if (c->pinger && !c->condemned)
-		c->condemned = slot + 1;
+	if (o->pinger && !o->condemned)
+		o->condemned = slot + 1;
 	emit(ctx, m, sizeof(*m));
 }
 
-static int tick(void *map, u32 *key, struct clock *c)
+static int tick(void *map, u32 *key, struct beat_clock *c)
 {
+	struct beat_orders *o = bpf_map_lookup_elem(&orders, key);
 	s64 now = bpf_ktime_get_ns();
 	u32 slot;
 
+	if (!o)
+		return 0;
 	c->ticks++;
 	if (c->last && now - c->last > period_ns + c->late)
 		c->late = now - c->last - period_ns;
 	c->last = now;
 	for (slot = BEAT_FIRST_SLOT; slot < BEAT_CELLS; slot++)
-		judge(c, c, slot, now);
-	carry_out(c);
+		judge(c, o, slot, now);
+	carry_out(o);
 	bpf_timer_start(&c->timer, period_ns, 0);
 	return 0;
 }
@@ -143,7 +157,7 @@ SEC("syscall")
 int arm_syscall(void *ctx)
 {
 	u32 zero = 0;
-	struct clock *c = bpf_map_lookup_elem(&clock, &zero);
+	struct beat_clock *c = bpf_map_lookup_elem(&clock, &zero);
 
 	if (!c)
 		return 1;

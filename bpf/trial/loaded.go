@@ -37,7 +37,7 @@ func (k *Kernel) Load(job Job) (*Loaded, error) {
 	if err != nil {
 		return l, err
 	}
-	if l.coll, err = k.load(survivors); err != nil {
+	if l.coll, err = k.load(survivors, job.Reuse); err != nil {
 		return l, fmt.Errorf("load %s: %w", job.Name, err)
 	}
 	for _, name := range names {

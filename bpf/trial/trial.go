@@ -17,6 +17,9 @@ type Job struct {
 	// Setup, if not nil, adjusts a copy of the object to this kernel before
 	// each load: variables decided by looking at its types, sizes of maps.
 	Setup func(*Kernel, *ebpf.CollectionSpec) error
+	// Reuse are maps to be taken over instead of made, by name. They must
+	// have the shape that the object declares. Not during trials.
+	Reuse map[string]*ebpf.Map
 }
 
 // An Object is a compiled collection of programs and maps.
@@ -126,7 +129,7 @@ func (k *Kernel) try(spec *ebpf.CollectionSpec, name string) error {
 	for _, m := range only.Maps {
 		shrink(m)
 	}
-	coll, err := k.load(only)
+	coll, err := k.load(only, nil)
 	if err != nil {
 		return err
 	}
@@ -162,8 +165,8 @@ func (k *Kernel) prepare(job Job, object Object) (*ebpf.CollectionSpec, error) {
 	return spec, nil
 }
 
-func (k *Kernel) load(spec *ebpf.CollectionSpec) (*ebpf.Collection, error) {
-	return ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: k.cache})
+func (k *Kernel) load(spec *ebpf.CollectionSpec, reuse map[string]*ebpf.Map) (*ebpf.Collection, error) {
+	return ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Cache: k.cache, MapReplacements: reuse})
 }
 
 // subset copies a collection down to the named programs and what they refer
