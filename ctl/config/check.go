@@ -22,7 +22,23 @@ func (r *reader) checkReferences() {
 	c.checkGroups()
 	c.checkResources()
 	for i := range r.m.Monitors {
-		c.checkMonitor(&r.m.Monitors[i], r.monitors[i])
+		c.checkMonitor(&r.m.Monitors[i], r.monitors[i], label(monitorTable, r.m.Monitors[i].Name, i))
+	}
+	if !r.problems.unusable() { // else the members may be among what is wrong
+		c.checkEmpty()
+	}
+}
+
+// checkEmpty warns of groups without a resource.
+func (c *names) checkEmpty() {
+	filled := make(map[string]bool, len(c.m.Groups))
+	for _, res := range c.m.Resources {
+		filled[res.Group] = true
+	}
+	for i, g := range c.m.Groups {
+		if !filled[g.Name] {
+			c.warn(c.groups[i].line, groupTable+"."+g.Name, "no resource belongs to this group")
+		}
 	}
 }
 
@@ -107,15 +123,8 @@ func (c *names) each(list []string, at *place, key, path string, f func(name str
 }
 
 func (c *names) checkGroups() {
-	filled := make(map[string]bool, len(c.m.Groups))
-	for _, res := range c.m.Resources {
-		filled[res.Group] = true
-	}
 	for i, g := range c.m.Groups {
-		at, prefix := c.groups[i], groupTable+"."+g.Name
-		if !filled[g.Name] && g.Name != "" {
-			c.warn(at.line, prefix, "no resource belongs to this group")
-		}
+		at, prefix := c.groups[i], label(groupTable, g.Name, i)
 		c.each(g.StartAfter, at, "start_after", prefix+".start_after", func(name string, line int) {
 			if c.known(groupTable, c.group, name, line, prefix+".start_after") && g.Auto && !c.m.Groups[c.group[name]].Auto {
 				c.warn(line, prefix+".start_after", "group %q is not started with the service, so this one waits %s for it", name, param.FormatDuration(g.StartWait))
@@ -152,7 +161,7 @@ func (c *names) groupCycle(key string, after func(int) []string) {
 func (c *names) checkResources() {
 	members := make(map[string][]int, len(c.m.Groups)) // in order of the file
 	for i, res := range c.m.Resources {
-		at, prefix := c.resources[i], resourceTable+"."+res.Name
+		at, prefix := c.resources[i], label(resourceTable, res.Name, i)
 		if res.Group != "" {
 			c.known(groupTable, c.group, res.Group, at.at("group"), prefix+".group")
 		}
@@ -261,8 +270,7 @@ func findCycle(n int, edges func(int) []int) []int {
 	return nil
 }
 
-func (c *names) checkMonitor(m *Monitor, at *place) {
-	prefix := monitorTable + "." + m.Name
+func (c *names) checkMonitor(m *Monitor, at *place, prefix string) {
 	if m.Target != "" {
 		c.known(resourceTable, c.resource, m.Target, at.at("target"), prefix+".target")
 	} else {

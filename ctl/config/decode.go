@@ -17,6 +17,14 @@ const (
 	recoveryTable = "recovery"
 )
 
+// header writes the header of a table.
+func header(name string) string {
+	if name == groupTable || name == resourceTable || name == monitorTable {
+		return "[[" + name + "]]"
+	}
+	return "[" + name + "]"
+}
+
 // tableNames lists the tables that may stand at the top, in order.
 func tableNames() []string {
 	var names []string
@@ -49,14 +57,14 @@ func (r *reader) decodeRoot(raw map[string]any) {
 	tables := tableNames()
 	for _, mistake := range set.Decode(raw, tables...) {
 		text := mistake.Text
-		if unknown := raw[mistake.Key]; strings.HasPrefix(text, param.NoSuchKey) {
-			if isTable(unknown) {
-				text = "no such table"
-				if n := param.Nearest(mistake.Key, tables); n != "" {
-					text += fmt.Sprintf("; did you mean [%s]?", n)
-				}
-			} else {
-				text = lost(mistake.Key, text, "")
+		switch {
+		case !strings.HasPrefix(text, param.NoSuchKey):
+		case !isTable(raw[mistake.Key]):
+			text = lost(mistake.Key, text, "", nil)
+		default:
+			text = "no such table"
+			if n := param.Nearest(mistake.Key, tables); n != "" {
+				text += fmt.Sprintf("; did you mean %s?", header(n))
 			}
 		}
 		r.add(r.root.at(mistake.Key), mistake.Key, "%s", text)
@@ -95,15 +103,16 @@ func (r *reader) decodeSection(sec section, v any) {
 		r.add(r.root.at(sec.name), sec.name, "want a table: write [%s] once, in single brackets", sec.name)
 		return
 	}
-	r.table(r.root.child(sec.name), sec.name, &set, table)
+	r.table(r.root.child(sec.name), sec.name, &set, nil, table)
 }
 
-// table decodes one table into the variables bound to set.
-func (r *reader) table(where *place, prefix string, set *param.Set, raw map[string]any, known ...string) {
+// table decodes one table into the variables bound to set. own are those of
+// its parameters that belong to its type, if it has one.
+func (r *reader) table(where *place, prefix string, set, own *param.Set, raw map[string]any, known ...string) {
 	for _, mistake := range set.Decode(raw, known...) {
 		text := mistake.Text
 		if strings.HasPrefix(text, param.NoSuchKey) {
-			text = lost(mistake.Key, text, prefix)
+			text = lost(mistake.Key, text, prefix, own)
 		}
 		r.add(max(1, where.at(mistake.Key)), prefix+"."+mistake.Key, "%s", text)
 	}
@@ -124,7 +133,7 @@ func (r *reader) list(raw map[string]any, name string, limit int) []map[string]a
 		ok = false
 	}
 	if !ok {
-		r.add(line, name, "write [[%s]], in double brackets, once for each %s, with its name as a key inside", name, name)
+		r.add(line, name, "write %s, in double brackets, once for each %s, with its name as a key inside", header(name), name)
 		return nil
 	}
 	if len(list) > limit {
@@ -134,19 +143,25 @@ func (r *reader) list(raw map[string]any, name string, limit int) []map[string]a
 	return list
 }
 
-// label is how problems call the item i of a list: by its name, if it has one.
-func label(kind string, raw map[string]any, i int) string {
-	if name, ok := raw["name"].(string); ok && nameRx.MatchString(name) {
-		return kind + "." + name
+// label is how problems call item i of a list: by its name, if that is one.
+func label(kind, name string, i int) string {
+	if wellNamed(&name)() != nil {
+		name = fmt.Sprintf("#%d", i+1)
 	}
-	return fmt.Sprintf("%s.#%d", kind, i+1)
+	return kind + "." + name
+}
+
+// text returns raw as text, and nothing when it is something else.
+func text(raw any) string {
+	s, _ := raw.(string)
+	return s
 }
 
 func (r *reader) decodeGroup(raw map[string]any, at *place, i int) {
 	g := Group{Line: at.line}
 	var set param.Set
 	declareGroup(&g, &set)
-	r.table(at, label(groupTable, raw, i), &set, raw)
+	r.table(at, label(groupTable, text(raw["name"]), i), &set, nil, raw)
 	r.m.Groups, r.groups = append(r.m.Groups, g), append(r.groups, at)
 }
 
@@ -170,7 +185,7 @@ func newResourceShape(t resource.Type) *resourceShape {
 }
 
 func (r *reader) decodeResource(raw map[string]any, at *place, i int, shapes map[string]*resourceShape) {
-	typeName, _ := raw["type"].(string)
+	name, typeName := label(resourceTable, text(raw["name"]), i), text(raw["type"])
 	t, ok := r.reg.Resources[typeName]
 	sh := shapes[typeName]
 	if sh == nil {
@@ -179,11 +194,11 @@ func (r *reader) decodeResource(raw map[string]any, at *place, i int, shapes map
 	}
 	var known []string
 	if !ok {
-		known = r.unknownType(raw, at, label(resourceTable, raw, i), resourceAliases(r.reg))
+		known = r.unknownType(raw, at, name, resourceAliases(r.reg))
 	}
 	sh.set.Reset()
 	resolveTables(sh.own, raw)
-	r.table(at, label(resourceTable, raw, i), sh.set, raw, known...)
+	r.table(at, name, sh.set, sh.own, raw, known...)
 	res := sh.r
 	res.Line, res.Params = at.line, given(sh.own, raw)
 	r.m.Resources, r.resources = append(r.m.Resources, res), append(r.resources, at)
@@ -225,8 +240,7 @@ func (r *reader) decodeMonitors(all []map[string]any) {
 	r.m.Monitors = make([]Monitor, 0, len(all))
 	for i, raw := range all {
 		at := r.root.child(monitorTable).item(i)
-		name := label(monitorTable, raw, i)
-		typeName, _ := raw["type"].(string)
+		name, typeName := label(monitorTable, text(raw["name"]), i), text(raw["type"])
 		t, ok := r.reg.Monitors[typeName]
 		sh := shapes[typeName]
 		if sh == nil {
@@ -239,7 +253,7 @@ func (r *reader) decodeMonitors(all []map[string]any) {
 		}
 		sh.set.Reset()
 		resolveTables(sh.own, raw)
-		r.table(at, name, sh.set, raw, known...)
+		r.table(at, name, sh.set, sh.own, raw, known...)
 		m := sh.m
 		m.Line, m.Params = at.line, given(sh.own, raw)
 		r.decodeRecovery(&m, raw[recoveryTable], at, name, rec)
@@ -258,7 +272,7 @@ func (r *reader) decodeRecovery(m *Monitor, v any, at *place, name string, sh *r
 		r.add(where.line, prefix, "want a table: write [monitor.recovery] once below its [[monitor]], in single brackets")
 	}
 	sh.set.Reset()
-	r.table(where, prefix, &sh.set, table)
+	r.table(where, prefix, &sh.set, nil, table)
 	m.Recovery = sh.r
 	ref, ok := parseRef(sh.target, m.Target)
 	if !ok {

@@ -79,12 +79,13 @@ type repeat struct{ line, first int }
 // A scanner builds the index. It accepts every valid file and makes the best
 // of a broken one, which the decoder then refuses.
 type scanner struct {
-	src     []byte
-	pos     int
-	line    int
-	root    *place
-	repeats []repeat
-	tooDeep int // line; 0: nothing is
+	src      []byte
+	pos      int
+	line     int
+	root     *place
+	repeats  []repeat
+	tooDeep  int // line of what is nested too deep; 0: nothing is
+	unclosed int // line where text begins that does not end; 0: none does
 }
 
 // index returns the places of all keys of src.
@@ -311,7 +312,7 @@ func (s *scanner) oneLine(q byte) {
 // manyLines skips the rest of text in triple quotes. Up to two quotes may
 // stand before the closing three, so that a longer run ends with them.
 func (s *scanner) manyLines(q byte) {
-	run := 0
+	run, start := 0, s.line
 	for ; s.pos < len(s.src); s.pos++ {
 		c := s.src[s.pos]
 		if c == q {
@@ -328,6 +329,9 @@ func (s *scanner) manyLines(q byte) {
 		if c == '\\' && q == '"' && s.pos+1 < len(s.src) && s.src[s.pos+1] != '\n' {
 			s.pos++
 		}
+	}
+	if run < 3 {
+		s.unclosed = start
 	}
 }
 

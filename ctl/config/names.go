@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"shisa/ctl/monitor"
 	"shisa/ctl/param"
@@ -52,20 +53,20 @@ func absoluteOrEmpty(p *string) func() error {
 // are right cannot be known.
 func (r *reader) unknownType(raw map[string]any, at *place, name string, aliases map[string]string) []string {
 	keys := slices.Collect(maps.Keys(raw))
-	typeName, ok := raw["type"].(string)
-	if !ok || typeName == "" {
+	typeName := text(raw["type"])
+	if typeName == "" {
 		return keys // reported as missing or of a wrong kind
 	}
 	types := slices.Sorted(maps.Values(aliases))
-	text := "no such type"
+	guess := "no such type"
 	if n := aliases[typeName]; n != "" {
-		text = fmt.Sprintf("that is the original's name; write type = %q", n)
+		guess = fmt.Sprintf("that is the original's name; write type = %q", n)
 	} else if n := param.Nearest(typeName, types); n != "" {
-		text += fmt.Sprintf("; did you mean %q?", n)
+		guess += fmt.Sprintf("; did you mean %q?", n)
 	} else {
-		text += "; there are: " + strings.Join(slices.Compact(types), ", ")
+		guess += "; there are: " + strings.Join(slices.Compact(types), ", ")
 	}
-	r.add(at.at("type"), name+".type", "%q: %s", typeName, text)
+	r.add(at.at("type"), name+".type", "%q: %s", typeName, guess)
 	return keys
 }
 
@@ -92,10 +93,10 @@ func resourceAliases(reg Registry) map[string]string {
 	return names
 }
 
-// lost completes the text about an unknown key of the table called prefix:
-// when another table has just this key, that is a better guess than a key
-// that looks alike.
-func lost(key, text, prefix string) string {
+// lost completes the text about an unknown key of the table called prefix.
+// When another table has just this key, that is a better guess than a key that
+// looks alike. When there is no guess, the keys of the type are named.
+func lost(key, text, prefix string, own *param.Set) string {
 	if homes := homes()[key]; len(homes) > 0 && len(homes) <= 3 {
 		if prefix != "" && homes[0] == "" {
 			return fmt.Sprintf("%s here; %s stands above the first table", param.NoSuchKey, key)
@@ -104,11 +105,14 @@ func lost(key, text, prefix string) string {
 			return fmt.Sprintf("%s here; it is a key of %s", param.NoSuchKey, strings.Join(homes, ", "))
 		}
 	}
+	if own != nil && text == param.NoSuchKey && len(own.Names()) > 0 {
+		text += "; this type has " + strings.Join(own.Names(), ", ")
+	}
 	return text
 }
 
 // homes maps each declared key to the tables that have it; "" is the root.
-func homes() map[string][]string {
+var homes = sync.OnceValue(func() map[string][]string {
 	all := make(map[string][]string)
 	add := func(table string, s *param.Set) {
 		for _, name := range s.Names() {
@@ -133,4 +137,4 @@ func homes() map[string][]string {
 	add("[[monitor]]", &mon)
 	add("[monitor.recovery]", &newRecoveryShape().set)
 	return all
-}
+})

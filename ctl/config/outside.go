@@ -101,7 +101,7 @@ func (r *reader) checkFiles() {
 		if ok && shapes["resource "+res.Type] == nil {
 			shapes["resource "+res.Type] = t.Params()
 		}
-		r.checkParams(shapes["resource "+res.Type], res.Params, r.resources[i], resourceTable+"."+res.Name)
+		r.checkParams(shapes["resource "+res.Type], res.Params, r.resources[i], label(resourceTable, res.Name, i))
 	}
 	rec := newRecoveryShape()
 	for i := range r.m.Monitors {
@@ -110,7 +110,7 @@ func (r *reader) checkFiles() {
 		if ok && shapes["monitor "+m.Type] == nil {
 			shapes["monitor "+m.Type] = t.Params()
 		}
-		prefix := monitorTable + "." + m.Name
+		prefix := label(monitorTable, m.Name, i)
 		r.checkParams(shapes["monitor "+m.Type], m.Params, r.monitors[i], prefix)
 		where := r.monitors[i].child(recoveryTable)
 		if where == nil {
@@ -155,8 +155,15 @@ func (r *reader) local(path string) (string, bool) {
 }
 
 func (r *reader) checkFile(path string, line int, key string) {
+	if path == "" {
+		return
+	}
+	if !filepath.IsAbs(path) && !filepath.IsLocal(path) {
+		r.add(line, key, "%q leads out of the directory of the configuration; write an absolute path, or move the file", path)
+		return
+	}
 	full, ok := r.local(path)
-	if path == "" || !ok {
+	if !ok {
 		return
 	}
 	info, err := os.Stat(full)

@@ -114,13 +114,8 @@ func syntax(err error, s *scanner) Problem {
 		return Problem{Text: err.Error()}
 	}
 	p := Problem{Line: max(1, pe.Position.Line), Text: pe.Message}
-	if strings.Contains(pe.Message, "already been defined") || strings.Contains(pe.Message, "already created") {
-		p.Key, p.Text = pe.LastKey, "defined twice"
-		for _, r := range s.repeats {
-			if r.line == p.Line {
-				p.Text = fmt.Sprintf("defined twice; the first is in line %d", r.first)
-			}
-		}
+	if strings.HasPrefix(pe.Message, "Key '") {
+		p.Key, p.Text = twice(pe, s)
 		return p
 	}
 	if word, ok := strings.CutPrefix(pe.Message, "expected value but found "); ok {
@@ -131,6 +126,9 @@ func syntax(err error, s *scanner) Problem {
 		}
 		return p
 	}
+	if s.unclosed > 0 && strings.Contains(pe.Message, "unexpected EOF") {
+		p.Line = s.unclosed // where it begins says more than where the file ends
+	}
 	for _, c := range clearer {
 		if strings.Contains(pe.Message, c.has) {
 			p.Text = c.text
@@ -138,4 +136,18 @@ func syntax(err error, s *scanner) Problem {
 		}
 	}
 	return p
+}
+
+// twice describes a key that the decoder found defined already.
+func twice(pe toml.ParseError, s *scanner) (key, text string) {
+	key, _, _ = strings.Cut(strings.TrimPrefix(pe.Message, "Key '"), "' ")
+	if strings.HasSuffix(pe.Message, "cannot be used as an array.") {
+		return key, fmt.Sprintf("a list of tables here, but not in line %d: write [[%s]], in double brackets, for each", s.root.at(key), key)
+	}
+	for _, r := range s.repeats {
+		if r.line == pe.Position.Line {
+			return key, fmt.Sprintf("defined twice; the first is in line %d", r.first)
+		}
+	}
+	return key, "defined twice"
 }

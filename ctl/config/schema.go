@@ -31,12 +31,12 @@ func Schema(reg Registry) map[string]any {
 	props[groupTable] = listOf(group.JSONSchema(), MaxGroups)
 	resources := make(map[string]map[string]any)
 	for name, t := range reg.Resources {
-		resources[name] = newResourceShape(t).set.JSONSchema()
+		resources[name] = withSecrets(newResourceShape(t).set)
 	}
 	props[resourceTable] = listOf(byType(resourceTable, resources, defs), MaxResources)
 	monitors := make(map[string]map[string]any)
 	for name, t := range reg.Monitors {
-		s := newMonitorShape(t).set.JSONSchema()
+		s := withSecrets(newMonitorShape(t).set)
 		s["properties"].(map[string]any)[recoveryTable] = map[string]any{"$ref": "#/$defs/" + recoveryTable}
 		if t.NeedsTarget {
 			s["required"] = append(s["required"].([]string), "target")
@@ -47,6 +47,18 @@ func Schema(reg Registry) map[string]any {
 	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	schema["title"] = "Configuration of shisa"
 	schema["$defs"] = defs
+	return schema
+}
+
+// withSecrets returns the schema of set, in which a secret may be a table that
+// says where it is kept.
+func withSecrets(set *param.Set) map[string]any {
+	schema := set.JSONSchema()
+	for _, sp := range set.Specs() {
+		if sp.IsSecret {
+			schema["properties"].(map[string]any)[sp.Name].(map[string]any)["type"] = []string{"string", "object"}
+		}
+	}
 	return schema
 }
 
@@ -95,10 +107,13 @@ func Reference(w io.Writer, reg Registry) error {
 	}
 	section("`[[group]]`", "An ordered set of resources that are started and stopped together.",
 		declared(func(s *param.Set) { declareGroup(new(Group), s) }))
-	section("`[[resource]]`", "Something that is started and stopped. These keys are common to all types; the default of a timeout is that of the type.",
-		declared(func(s *param.Set) { declareResource(new(Resource), s) }))
-	section("`[[monitor]]`", "Something that is probed. These keys are common to all types; the defaults of when and how patiently are those of the type.",
-		declared(func(s *param.Set) { declareMonitor(new(Monitor), s) }))
+	section("`[[resource]]`", "Something that is started and stopped. These keys are common to all types.",
+		declared(func(s *param.Set) { declareResource(new(Resource), s); ofType(s, "start_timeout", "stop_timeout") }))
+	section("`[[monitor]]`", "Something that is probed. These keys are common to all types.",
+		declared(func(s *param.Set) {
+			declareMonitor(new(Monitor), s)
+			ofType(s, "when", "interval", "timeout", "retry", "first_wait")
+		}))
 	section("`[monitor.recovery]`", "What follows when the monitor above it fails.", &newRecoveryShape().set)
 	fmt.Fprint(b, "\n## Types of resources\n")
 	for _, name := range slices.Sorted(maps.Keys(reg.Resources)) {
@@ -117,6 +132,15 @@ func Reference(w io.Writer, reg Registry) error {
 		reference(b, name, t.Alias, t.Title, t.Doc, defaults, t.Params())
 	}
 	return b.Flush()
+}
+
+// ofType marks keys whose default each type sets for itself.
+func ofType(set *param.Set, names ...string) {
+	for _, sp := range set.Specs() {
+		if slices.Contains(names, sp.Name) {
+			sp.Default = "of the type"
+		}
+	}
 }
 
 // reference writes one type.

@@ -287,6 +287,9 @@ func (s *Set) Strings(p *[]string, name string, def []string, help string) *Spec
 // within reports whether v lies in [lo, hi]; text writes a value as a
 // configuration file would.
 func within[T cmp.Ordered](v, lo, hi T, text func(T) string) error {
+	if lo == hi && v != lo {
+		return fmt.Errorf("%s must be %s", text(v), text(lo))
+	}
 	if v < lo || v > hi {
 		return fmt.Errorf("%s is outside %s to %s", text(v), text(lo), text(hi))
 	}
