@@ -119,9 +119,14 @@ func (d *Daemon) watch(name string, on bool) {
 	m := d.Model()
 	for _, w := range m.Monitors {
 		if w.Name == name {
+			timing := w.Timing
+			if d.past.probedBefore(name) {
+				// The target was started again: it gets an interval to come up.
+				timing.FirstWait = max(timing.FirstWait, timing.Interval)
+			}
 			p, err := d.prober(m, w)
 			if err == nil {
-				err = d.sched.Set(name, p, w.Timing)
+				err = d.sched.Set(name, p, timing)
 			}
 			d.log("monitor cannot be probed", err)
 			return

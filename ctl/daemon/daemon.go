@@ -80,6 +80,7 @@ type Daemon struct {
 	resources resources
 	past      histories
 	saving    sync.Mutex     // one save at a time
+	unsaved   chan struct{}  // holds a token when the durable state has changed
 	wg        sync.WaitGroup // operations under way
 	stop      context.CancelFunc
 	stopped   error // why the loop ended; nil: as asked
@@ -90,7 +91,7 @@ type Daemon struct {
 // error lists completely.
 func New(model *config.Model, p Parts) (*Daemon, error) {
 	d := &Daemon{parts: p, since: time.Now(), model: model, applied: time.Now(),
-		inputs: make(chan decide.Input, inputLimit), quit: make(chan struct{}), watched: map[string]bool{}}
+		inputs: make(chan decide.Input, inputLimit), quit: make(chan struct{}), unsaved: make(chan struct{}, 1), watched: map[string]bool{}}
 	if d.brake = p.Actor.Brake(); d.brake != "" && model.Mode == config.Protect {
 		d.model = observeOnly(model)
 	}
@@ -122,6 +123,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.announceBoot()
 	var wg sync.WaitGroup
 	wg.Go(func() { d.log("scheduler", d.sched.Run(ctx)) })
+	wg.Go(func() { d.saver(ctx) })
 	rescue := d.parts.Rescue != nil && d.parts.Rescue(ctx)
 	d.parts.Guard.Configure(ctx, d.model, rescue)
 	wg.Go(func() { d.parts.Guard.Run(ctx) })

@@ -83,6 +83,16 @@ func (h *history) add(r monitor.Report) {
 	h.changed = make(chan struct{})
 }
 
+// probedBefore reports whether a monitor was probed at least once.
+func (h *histories) probedBefore(name string) bool {
+	one := h.get(name)
+	if one == nil {
+		return false
+	}
+	_, n := one.next()
+	return n > 0
+}
+
 // next returns a channel that is closed by the next probe, and the number of
 // probes so far.
 func (h *history) next() (<-chan struct{}, uint64) {

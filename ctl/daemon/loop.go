@@ -90,11 +90,7 @@ func (d *Daemon) carryOut(ctx context.Context, c decide.Command) {
 	case decide.Guard:
 		d.wg.Go(func() { d.parts.Guard.Shutdown(ctx, c.Reason) })
 	case decide.Save:
-		d.wg.Go(func() {
-			if err := d.save(ctx); err != nil {
-				d.input(ctx, decide.Store{Down: true})
-			}
-		})
+		d.saveSoon()
 	case decide.Swap:
 		d.swap(ctx)
 	case decide.Exit:
@@ -187,6 +183,28 @@ func (d *Daemon) act(ctx context.Context, c decide.Act) string {
 		return err.Error()
 	}
 	return ""
+}
+
+// saveSoon has the durable state saved by the saver; many changes make one.
+func (d *Daemon) saveSoon() {
+	select {
+	case d.unsaved <- struct{}{}:
+	default:
+	}
+}
+
+// saver saves what has changed until ctx is done.
+func (d *Daemon) saver(ctx context.Context) {
+	for {
+		select {
+		case <-d.unsaved:
+		case <-ctx.Done():
+			return
+		}
+		if err := d.save(ctx); err != nil {
+			d.input(ctx, decide.Store{Down: true})
+		}
+	}
 }
 
 // save records the decision machine's durable state. Whoever comes second

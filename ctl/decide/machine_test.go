@@ -331,6 +331,29 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestSimulatedYear lets a year of probes pass, every third day with a failure
+// that one restart mends: nothing may happen to the machine.
+func TestSimulatedYear(t *testing.T) {
+	w := boot(t, model(onWeb(recovery.Policy{MaxRestart: 2, FinalAction: recovery.Reboot})))
+	failures := 0
+	for day := range 365 {
+		for probe := range 24 * 360 {
+			w.Run(10 * time.Second)
+			in := ok
+			if day%3 == 0 && probe == 4711 {
+				in, failures = bad, failures+1
+			}
+			w.Probe("m", in)
+		}
+	}
+	if got := w.Count("act "); got != 0 {
+		t.Errorf("%d actions on the machine without cause", got)
+	}
+	if got := w.Count("start web"); got != failures+1 {
+		t.Errorf("%d starts for %d failures", got, failures)
+	}
+}
+
 // FuzzMachine plays arbitrary histories and checks what must always hold.
 func FuzzMachine(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, uint8(2), uint8(1))
