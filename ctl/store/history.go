@@ -41,6 +41,7 @@ type history struct {
 	limit int64        // bytes
 	raise func(uint64) // told the greatest sequence number found
 	queue chan job
+	ended chan struct{} // closed when run has returned
 
 	db     *database // nil: not open
 	tried  time.Time // when it was last tried
@@ -51,7 +52,6 @@ type history struct {
 	renewed string
 	bytes   int64
 	dropped uint64
-	ended   bool
 }
 
 // A job is one thing for the history to do.
@@ -62,7 +62,7 @@ type job struct {
 }
 
 func newHistory(dir string, limit int64, raise func(uint64)) *history {
-	return &history{dir: dir, limit: limit, raise: raise, queue: make(chan job, historyQueue)}
+	return &history{dir: dir, limit: limit, raise: raise, queue: make(chan job, historyQueue), ended: make(chan struct{})}
 }
 
 func (h *history) put(j job) {
@@ -80,6 +80,7 @@ func (h *history) drop(n int) {
 }
 
 func (h *history) run(ctx context.Context) {
+	defer close(h.ended)
 	h.open()
 	for {
 		select {
@@ -92,17 +93,14 @@ func (h *history) run(ctx context.Context) {
 	}
 }
 
-// finish writes what is queued, and lets nobody wait for an answer.
+// finish writes what is queued and closes the database.
 func (h *history) finish() {
-	h.mu.Lock()
-	h.ended = true
-	h.mu.Unlock()
 	for {
 		select {
 		case j := <-h.queue:
 			h.work(h.batch(j))
 		default:
-			h.fail(errors.New("closed"))
+			h.fail(ErrClosed)
 			return
 		}
 	}
@@ -246,12 +244,6 @@ func ask[T any](ctx context.Context, h *history, f func(*database, []event.Event
 		rows []T
 		err  error
 	}
-	h.mu.Lock()
-	ended := h.ended
-	h.mu.Unlock()
-	if ended {
-		return nil, errors.New("history: closed")
-	}
 	done := make(chan answer, 1)
 	question := job{ask: func(db *database, recent []event.Event) error {
 		rows, err := f(db, recent)
@@ -260,12 +252,16 @@ func ask[T any](ctx context.Context, h *history, f func(*database, []event.Event
 	}}
 	select {
 	case h.queue <- question:
+	case <-h.ended:
+		return nil, fmt.Errorf("query history: %w", ErrClosed)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("query history: %w", ctx.Err())
 	}
 	select {
 	case a := <-done:
 		return a.rows, a.err
+	case <-h.ended: // if it was answered at the last moment, the answer is lost: nobody waits for it any more
+		return nil, fmt.Errorf("query history: %w", ErrClosed)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("query history: %w", ctx.Err())
 	}

@@ -30,7 +30,8 @@ type journal struct {
 	stamp   func() Stamp
 	changed func(error)
 	queue   chan request
-	keep    bool // what is on the disk was not understood: put it aside before it is replaced
+	ended   chan struct{} // closed when run has returned
+	keep    bool          // what is on the disk was not understood: put it aside before it is replaced
 
 	mu     sync.Mutex // guards what follows; never held while the disk works
 	state  State
@@ -63,6 +64,7 @@ func (j *journal) load() {
 
 // run writes what is queued until ctx is done and the queue is empty.
 func (j *journal) run(ctx context.Context) {
+	defer close(j.ended)
 	for {
 		var mend <-chan time.Time
 		if j.health() != nil {
@@ -93,12 +95,21 @@ func (j *journal) record(ctx context.Context, r Record) error {
 	done := make(chan error, 1)
 	select {
 	case j.queue <- request{r, done}:
+	case <-j.ended:
+		return fmt.Errorf("record %s: %w", r.kind(), ErrClosed)
 	case <-ctx.Done():
 		return fmt.Errorf("record %s: the disk hangs: %w", r.kind(), ctx.Err())
 	}
 	select {
 	case err := <-done:
 		return err
+	case <-j.ended:
+		select {
+		case err := <-done: // it was written last
+			return err
+		default:
+			return fmt.Errorf("record %s: %w", r.kind(), ErrClosed)
+		}
 	case <-ctx.Done():
 		return fmt.Errorf("record %s: the disk hangs: %w", r.kind(), ctx.Err())
 	}

@@ -64,7 +64,7 @@ func clock(boot string) func() Stamp {
 
 // journalOn returns a loaded journal that writes to d without goroutine.
 func journalOn(d disk, boot string) *journal {
-	j := &journal{disk: d, limit: 1 << 20, stamp: clock(boot), queue: make(chan request, 1)}
+	j := &journal{disk: d, limit: 1 << 20, stamp: clock(boot), queue: make(chan request, 1), ended: make(chan struct{})}
 	j.load()
 	return j
 }

@@ -75,7 +75,8 @@ type Cell struct {
 	Value json.RawMessage `json:"value"`
 }
 
-// sequence reserves sequence numbers below Next.
+// sequence reserves sequence numbers below Next; at an orderly end it gives
+// back what is left of a block.
 type sequence struct {
 	Next uint64 `json:"next"`
 }
@@ -235,7 +236,7 @@ func (r Cell) apply(s *State, _ Stamp) {
 	s.Cells = cells
 }
 
-func (r sequence) apply(s *State, _ Stamp) { s.NextSeq = max(s.NextSeq, r.Next) }
+func (r sequence) apply(s *State, _ Stamp) { s.NextSeq = r.Next }
 
 // apply keeps the higher counters: a journal may hold records beside its past
 // when a compaction was cut off.

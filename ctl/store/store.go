@@ -25,6 +25,9 @@ import (
 // ErrInUse says that another process uses the folder.
 var ErrInUse = errors.New("the state directory is in use by another shisad")
 
+// ErrClosed says that the store is closed.
+var ErrClosed = errors.New("the store is closed")
+
 // Sequence numbers are reserved in the journal in blocks, so that they never
 // repeat, even when the history is lost. A crash skips the rest of a block.
 const (
@@ -81,8 +84,9 @@ func open(dir string, d disk, o Options) *Store {
 		o.HistorySize = 64 << 20
 	}
 	s := &Store{
-		dir:     dir,
-		journal: &journal{disk: d, limit: o.JournalSize, stamp: o.Stamp, queue: make(chan request, journalQueue)},
+		dir: dir,
+		journal: &journal{disk: d, limit: o.JournalSize, stamp: o.Stamp, queue: make(chan request, journalQueue),
+			ended: make(chan struct{})},
 	}
 	s.journal.load()
 	s.journal.changed = o.Changed
@@ -102,8 +106,12 @@ func open(dir string, d disk, o Options) *Store {
 // Close writes what is queued and closes the files. It waits for the disk
 // until ctx is done, and then leaves without it.
 func (s *Store) Close(ctx context.Context) error {
+	defer s.stop()
 	// An orderly end wastes no sequence numbers.
-	err := s.record(ctx, sequence{Next: s.nextSeq.Load()}) //nolint:contextcheck // the caller's
+	err := s.record(ctx, sequence{Next: s.nextSeq.Load()})
+	if errors.Is(err, ErrClosed) {
+		return nil
+	}
 	s.stop()
 	done := make(chan struct{})
 	go func() {

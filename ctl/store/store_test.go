@@ -279,6 +279,7 @@ func small(t *testing.T, size string) string {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) }) //nolint:errcheck // it goes with the thread
 	return dir
 }
 
@@ -304,6 +305,9 @@ func TestJournalOnFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, j, Leaving{How: "stop"})
+	if err := d.close(); err != nil {
+		t.Fatal(err)
+	}
 	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -315,4 +319,3 @@ func TestJournalOnFullDisk(t *testing.T) {
 		t.Errorf("what is on disk is not what was written (-want +got):\n%s", diff)
 	}
 }
-
