@@ -153,6 +153,33 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// The probe that a change brings about may end before the watch that announced
+// it: the watch is taken up again all the same.
+func TestWatchSlowerThanProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		s := New(rec.options())
+		begun := 0
+		set(t, s, "m", watchFunc{ok, func(ctx context.Context, changed func()) error {
+			if begun++; begun == 1 {
+				changed()
+				time.Sleep(time.Second)
+				return nil
+			}
+			<-ctx.Done()
+			return nil
+		}}, minute)
+		stop := start(t, s)
+		time.Sleep(10 * time.Second)
+		if st, _ := s.State("m"); !st.Watched || begun != 2 {
+			t.Errorf("watched %t after %d watches", st.Watched, begun)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 type watchFunc struct {
 	prober
 	watch func(context.Context, func()) error

@@ -9,22 +9,25 @@ import (
 // A guest is a prober with all that uses it: at most one probe and one watch.
 type guest struct {
 	monitor.Prober
-	users    int
-	retired  bool               // to be closed by its last user
-	cancel   context.CancelFunc // of the watch; nil before the first
-	watching bool
-	watchErr error // watching is impossible for good
+	users     int
+	retired   bool               // to be closed by its last user
+	cancel    context.CancelFunc // of the watch; nil before the first
+	watching  bool
+	announced bool  // the present watch has called changed
+	again     bool  // a probe has ended since, so that the watch may be taken up at once
+	watchErr  error // watching is impossible for good
 }
 
 // watch begins to watch after a probe, if the prober can and does not yet.
 func (s *Scheduler) watch(e *entry) {
 	g := e.prober
 	w, ok := g.Prober.(monitor.Watcher)
+	g.again = g.watching && g.announced
 	if !ok || g.retired || g.watching || g.watchErr != nil || e.removed || s.ctx.Err() != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
-	g.cancel, g.watching = cancel, true
+	g.cancel, g.watching, g.announced = cancel, true, false
 	g.users++
 	s.wg.Go(func() {
 		defer cancel()
@@ -33,6 +36,9 @@ func (s *Scheduler) watch(e *entry) {
 		g.watching = false
 		if ctx.Err() == nil {
 			g.watchErr = err
+		}
+		if g.again && e.prober == g {
+			s.watch(e)
 		}
 		s.mu.Unlock()
 		s.leave(g)
@@ -50,6 +56,7 @@ func (s *Scheduler) changed(e *entry, g *guest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.prober == g && !g.retired {
+		g.announced = true
 		s.trigger(e)
 	}
 }
