@@ -1,4 +1,4 @@
-package config_test
+package config
 
 import (
 	"flag"
@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-
-	"shisa/ctl/config"
 )
 
 var update = flag.Bool("update", false, "write what is reported into the golden files; read the difference before committing it")
@@ -53,10 +51,10 @@ func TestBroken(t *testing.T) {
 
 // report returns the problems of the configuration in a. One with scripts is
 // put into a directory first.
-func report(t *testing.T, a *txtar.Archive) (string, *config.Model) {
+func report(t *testing.T, a *txtar.Archive) (string, *Model) {
 	t.Helper()
 	if len(a.Files) == 2 {
-		m, problems := config.Parse(a.Files[0].Data, config.FileName, "", fakes())
+		m, problems := Parse(a.Files[0].Data, FileName, "", fakes())
 		return problems.String(), m
 	}
 	dir := t.TempDir()
@@ -75,6 +73,6 @@ func report(t *testing.T, a *txtar.Archive) (string, *config.Model) {
 			t.Fatal(err)
 		}
 	}
-	m, problems := config.Load(dir, fakes())
+	m, problems := Load(dir, fakes())
 	return strings.ReplaceAll(problems.String(), dir, "$DIR"), m
 }

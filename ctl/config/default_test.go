@@ -1,4 +1,4 @@
-package config_test
+package config
 
 import (
 	"regexp"
@@ -7,29 +7,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
-	"shisa/ctl/config"
 )
 
 // sameMeaning compares models without what says where they came from.
-func sameMeaning(a, b *config.Model) string {
-	return cmp.Diff(a, b, cmpopts.IgnoreUnexported(config.Model{}), cmpopts.EquateEmpty(),
-		cmpopts.IgnoreFields(config.Model{}, "Source", "Dir"),
-		cmpopts.IgnoreFields(config.Group{}, "Line"), cmpopts.IgnoreFields(config.Resource{}, "Line"), cmpopts.IgnoreFields(config.Monitor{}, "Line"))
+func sameMeaning(a, b *Model) string {
+	return cmp.Diff(a, b, cmpopts.IgnoreUnexported(Model{}), cmpopts.EquateEmpty(),
+		cmpopts.IgnoreFields(Model{}, "Source", "Dir"),
+		cmpopts.IgnoreFields(Group{}, "Line"), cmpopts.IgnoreFields(Resource{}, "Line"), cmpopts.IgnoreFields(Monitor{}, "Line"))
 }
 
 func defaultText(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	if err := config.WriteDefault(&b, fakes()); err != nil {
+	if err := WriteDefault(&b, fakes()); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
 }
 
-func parse(t *testing.T, text string) *config.Model {
+func parse(t *testing.T, text string) *Model {
 	t.Helper()
-	m, problems := config.Parse([]byte(text), "shisa.toml", "", fakes())
+	m, problems := Parse([]byte(text), "shisa.toml", "", fakes())
 	if len(problems) > 0 {
 		t.Fatalf("%s\n%s", problems, text)
 	}
@@ -37,8 +35,8 @@ func parse(t *testing.T, text string) *config.Model {
 }
 
 func TestDefault(t *testing.T) {
-	m := config.Default()
-	if m.Mode != config.Observe || !m.Stall.Enabled || m.Source != config.DefaultSource {
+	m := Default()
+	if m.Mode != Observe || !m.Stall.Enabled || m.Source != DefaultSource {
 		t.Errorf("the default must observe stalls: %+v", m)
 	}
 	if d := sameMeaning(m, parse(t, "")); d != "" {
@@ -57,7 +55,7 @@ func TestDefaultUncommented(t *testing.T) {
 		t.Errorf("%d groups, %d resources, %d monitors", len(m.Groups), len(m.Resources), len(m.Monitors))
 	}
 	m.Groups, m.Resources, m.Monitors = nil, nil, nil
-	if d := sameMeaning(config.Default(), m); d != "" {
+	if d := sameMeaning(Default(), m); d != "" {
 		t.Errorf("a default in a comment is wrong (-default +comment):\n%s", d)
 	}
 }

@@ -105,22 +105,25 @@ func Diff(old, new *Model) Plan {
 
 // compare returns the keys whose values differ, in order.
 func compare(old, new []field) []FieldChange {
-	var all []FieldChange
-	find := func(list []field, key string) (string, bool) {
-		i := slices.IndexFunc(list, func(f field) bool { return f.key == key })
-		if i < 0 {
-			return "", false
-		}
-		return list[i].text, true
-	}
-	for _, f := range new {
-		if was, _ := find(old, f.key); was != f.text {
-			all = append(all, FieldChange{f.key, was, f.text})
-		}
-	}
+	was := make(map[string]field, len(old))
 	for _, f := range old {
-		if _, ok := find(new, f.key); !ok && f.text != "" {
-			all = append(all, FieldChange{f.key, f.text, ""})
+		was[f.key] = f
+	}
+	var all []FieldChange
+	for _, f := range new {
+		o := was[f.key]
+		delete(was, f.key)
+		switch {
+		case o.text == f.text:
+		case o.secret && f.secret:
+			all = append(all, FieldChange{f.key, masked, otherMasked})
+		default:
+			all = append(all, FieldChange{f.key, o.shown(), f.shown()})
+		}
+	}
+	for _, f := range old { // what is left is of another type
+		if _, ok := was[f.key]; ok && f.text != "" {
+			all = append(all, FieldChange{f.key, f.shown(), ""})
 		}
 	}
 	return all

@@ -1,10 +1,9 @@
-package config_test
+package config
 
 import (
 	"context"
 	"time"
 
-	"shisa/ctl/config"
 	"shisa/ctl/monitor"
 	"shisa/ctl/param"
 	"shisa/ctl/resource"
@@ -12,8 +11,8 @@ import (
 
 // fakes is a registry with one type for each kind of parameter that matters
 // to this package.
-func fakes() config.Registry {
-	return config.NewRegistry([]monitor.Type{fakeTCP(), fakeProcess(), fakePID(), fakeHTTP()}, []resource.Type{fakeExec(), fakeUnit()})
+func fakes() Registry {
+	return NewRegistry([]monitor.Type{fakeTCP(), fakeProcess(), fakePID(), fakeHTTP()}, []resource.Type{fakeExec(), fakeUnit()})
 }
 
 type nothing struct{}

@@ -10,27 +10,36 @@ import (
 	"shisa/ctl/param"
 )
 
-// masked stands for a secret that is written in the configuration itself.
-const masked = `"<secret>"`
+// masked stands for a secret that is written in the configuration itself, and
+// otherMasked for one that it is replaced by.
+const (
+	masked      = `"<secret>"`
+	otherMasked = `"<another secret>"`
+)
 
 // A field is one key of a table with its value as it is written; an empty
 // value means that the key is left out.
-type field struct{ key, text string }
+type field struct {
+	key, text string
+	secret    bool // text must not be shown
+}
+
+// shown returns the value as anybody may see it.
+func (f field) shown() string {
+	if f.secret {
+		return masked
+	}
+	return f.text
+}
 
 // fields returns the keys of set with the values of the bound variables.
 func fields(set *param.Set) []field {
 	all := make([]field, len(set.Specs()))
 	for i, sp := range set.Specs() {
-		all[i] = field{sp.Name, shown(sp)}
+		text, isText := sp.Value().(string)
+		all[i] = field{sp.Name, sp.Text(), sp.IsSecret && isText && text != "" && !isReference(text)}
 	}
 	return all
-}
-
-func shown(sp *param.Spec) string {
-	if text, ok := sp.Value().(string); ok && sp.IsSecret && text != "" && !isReference(text) {
-		return masked
-	}
-	return sp.Text()
 }
 
 // bound returns the declarations of declare, bound to a copy of v.
@@ -84,7 +93,7 @@ func ownFields(set *param.Set, params map[string]any) []field {
 func rawFields(params map[string]any) []field {
 	var all []field
 	for _, k := range slices.Sorted(maps.Keys(params)) {
-		all = append(all, field{k, param.Literal(params[k])})
+		all = append(all, field{key: k, text: param.Literal(params[k])})
 	}
 	return all
 }
@@ -119,7 +128,7 @@ func (m *Model) WriteTOML(w io.Writer) error {
 func writeFields(w io.Writer, all []field) {
 	for _, f := range all {
 		if f.text != "" {
-			fmt.Fprintf(w, "%s = %s\n", f.key, f.text)
+			fmt.Fprintf(w, "%s = %s\n", f.key, f.shown())
 		}
 	}
 }
