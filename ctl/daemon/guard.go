@@ -3,8 +3,8 @@ package daemon
 import (
 	"context"
 
-	"shisa/ctl/api"
 	"shisa/ctl/config"
+	"shisa/ctl/protect"
 	"shisa/ctl/recovery"
 )
 
@@ -35,12 +35,5 @@ type Guard interface {
 	// Fire makes the countdown act soon.
 	Fire(ctx context.Context, a recovery.Action) error
 	// View returns what the operator sees. It never waits.
-	View() GuardView
-}
-
-// A GuardView is what the operator sees of the countdowns.
-type GuardView struct {
-	Protection api.Protection
-	Stall      api.Stall
-	Shutdown   api.Shutdown
+	View() protect.View
 }

@@ -18,6 +18,7 @@ import (
 	"shisa/ctl/log"
 	"shisa/ctl/monitor"
 	"shisa/ctl/param"
+	"shisa/ctl/protect"
 	"shisa/ctl/recovery"
 	"shisa/ctl/resource"
 	"shisa/ctl/store"
@@ -169,7 +170,7 @@ func (w *world) Shutdown(context.Context, string) {
 }
 func (w *world) Disarm(context.Context, string) error        { return nil }
 func (w *world) Fire(context.Context, recovery.Action) error { return nil }
-func (w *world) View() GuardView                             { return GuardView{} }
+func (w *world) View() protect.View                          { return protect.View{} }
 func (w *world) actions() (list []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -87,6 +87,8 @@ var (
 	KeepaliveRefused = define("keepalive-refused", Error, "Countdown refused", "{role} countdown {engine}: {error}").mend("shisa doctor")
 	KeeperLost       = define("keeper-lost", Critical, "The keeper does not answer",
 		"shisa-keeper does not answer: {error}. An armed countdown fires unless it comes back.").mend("systemctl restart shisa-keeper")
+	KeeperMissing = define("keeper-missing", Warning, "The keeper does not run",
+		"shisa-keeper cannot be reached: {error}. Observing only, nothing is armed anyway.").mend("systemctl start shisa-keeper")
 	KeeperBack = define("keeper-back", Info, "The keeper answers", "shisa-keeper answers again.")
 	StallDelay = define("stall-delay", Warning, "Progress is slow",
 		"Beat {beat} is late by {delay_ms} ms of {timeout_ms} ms.").legacy("userw/1")

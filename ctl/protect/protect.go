@@ -1,0 +1,322 @@
+// Package protect keeps the countdowns as the configuration wants them: it
+// chooses engines, has shisa-keeper arm them, makes the beats on which the
+// keeper judges, tells of delays before they become stalls, and turns the
+// countdown into a guard of the shutdown.
+//
+// It never pings: that is the keeper's, who does so only on proof of progress.
+package protect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"shisa/ctl/beat"
+	"shisa/ctl/config"
+	"shisa/ctl/event"
+	"shisa/ctl/keepalive"
+	"shisa/ctl/keepalive/choose"
+	"shisa/ctl/keeper"
+	"shisa/ctl/recovery"
+	"shisa/ctl/store"
+)
+
+// FireIn is how soon a countdown acts that is made to fire: the least that the
+// Linux watchdog API can express.
+const FireIn = time.Second
+
+// Options say with what a Protect works.
+type Options struct {
+	Page      string                                          // path of the page of beats, on a tmpfs
+	Socket    string                                          // of the keeper
+	Program   string                                          // of the keeper, started when none answers; empty: it is not ours to start
+	LastWords string                                          // file for the keeper's last words
+	Machine   choose.Machine                                  // where countdowns are looked for
+	Emit      func(event.Event)                               // never nil
+	Armed     func(context.Context, store.Armed) error        // records what is armed; never nil
+	Checks    func(context.Context, config.Stall, *beat.Page) // runs the optional checks until its context is done; nil: none
+}
+
+// A Protect keeps the countdowns. Its methods may be called by any goroutine.
+type Protect struct {
+	o       Options
+	client  keeper.Client
+	page    *beat.Page
+	pageErr error // why the page is in memory only
+
+	configuring sync.Mutex // one change at a time
+
+	mu     sync.Mutex
+	slots  map[string]*beat.Slot
+	model  *config.Model
+	rescue bool
+	chosen choose.Result
+	orders *keeper.Orders // given last; nil: none
+	status keeper.Status
+	heard  time.Time // of status
+	lost   error     // why the keeper does not answer; nil: it does
+	told   map[string]string
+	down   bool               // the shutdown is guarded
+	stop   context.CancelFunc // of the checks
+	checks sync.WaitGroup
+}
+
+// New makes the page of beats. Where it cannot be shared with a keeper,
+// progress is measured in memory only, and View says so.
+func New(o Options) *Protect {
+	p := &Protect{o: o, client: keeper.Client{Socket: o.Socket}, slots: map[string]*beat.Slot{}, told: map[string]string{}}
+	if p.page, p.pageErr = beat.Create(o.Page); p.pageErr != nil {
+		p.page = beat.New(nil)
+	}
+	return p
+}
+
+// Beat returns the function with which a loop proves its progress.
+func (p *Protect) Beat(name string) func() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.slots[name]; s != nil {
+		return s.Beat
+	}
+	limit := 90 * time.Second // until Configure says otherwise
+	if p.model != nil {
+		limit = p.model.Stall.Timeout
+	}
+	s, err := p.page.Slot(name, limit)
+	if err != nil {
+		// Only a defect of ours makes more loops than slots.
+		panic(fmt.Sprintf("protect: beat %s: %v", name, err))
+	}
+	p.slots[name] = s
+	return s.Beat
+}
+
+// Configure puts m into force. What is armed as wanted already is not touched.
+func (p *Protect) Configure(ctx context.Context, m *config.Model, rescue bool) {
+	p.configuring.Lock()
+	defer p.configuring.Unlock()
+	p.mu.Lock()
+	changed := p.model == nil || !reflect.DeepEqual(p.model.Stall, m.Stall)
+	p.model = m
+	p.rescue = p.rescue || rescue
+	for _, s := range p.slots {
+		s.SetLimit(m.Stall.Timeout)
+	}
+	p.mu.Unlock()
+	if changed {
+		p.restartChecks(m.Stall)
+	}
+	p.arm(ctx)
+}
+
+// restartChecks lets the optional checks go on by the settings of s.
+func (p *Protect) restartChecks(s config.Stall) {
+	if p.o.Checks == nil {
+		return
+	}
+	p.endChecks()
+	if !s.Enabled || !s.OpenFile && !s.CreateThread {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stop = cancel
+	p.checks.Go(func() { p.o.Checks(ctx, s, p.page) })
+}
+
+func (p *Protect) endChecks() {
+	if p.stop != nil {
+		p.stop()
+		p.checks.Wait()
+		p.stop = nil
+	}
+}
+
+// arm gives the keeper its orders, unless it has them already.
+func (p *Protect) arm(ctx context.Context) {
+	p.mu.Lock()
+	m, rescue := p.model, p.rescue
+	p.mu.Unlock()
+	status, err := p.reach(ctx)
+	if err != nil {
+		p.keeperLost(err, m)
+		return
+	}
+	chosen, orders := p.decide(ctx, m, rescue, status.PID)
+	p.mu.Lock()
+	same := p.orders != nil && reflect.DeepEqual(*p.orders, orders) && status.Page == orders.Page
+	p.chosen = chosen
+	p.mu.Unlock()
+	if same {
+		status, err = p.client.Attach(ctx)
+	} else {
+		status, err = p.client.Arm(ctx, orders)
+	}
+	if errors.Is(err, keeper.ErrAbsent) {
+		p.keeperLost(err, m)
+		return
+	}
+	p.mu.Lock()
+	p.orders, p.status, p.heard, p.lost = &orders, status, time.Now(), nil
+	p.mu.Unlock()
+	if !same {
+		p.announce(ctx, m, chosen, status, err)
+	}
+}
+
+// reach asks the keeper for its status and starts one where that is ours to do.
+func (p *Protect) reach(ctx context.Context) (keeper.Status, error) {
+	if p.pageErr != nil {
+		return keeper.Status{}, p.pageErr
+	}
+	status, err := p.client.Status(ctx)
+	if err == nil || p.o.Program == "" {
+		return status, err
+	}
+	status, serr := keeper.Spawn(ctx, p.o.Program, p.o.Socket)
+	if serr != nil {
+		return status, errors.Join(err, serr)
+	}
+	return status, nil
+}
+
+// decide chooses engines and returns the orders for the keeper. Where nothing
+// may be armed the keeper only measures, and the choice is what would be made.
+func (p *Protect) decide(ctx context.Context, m *config.Model, rescue bool, pid int) (choose.Result, keeper.Orders) {
+	machine := p.o.Machine
+	machine.Keeper = pid
+	armed := m.Mode == config.Protect && m.Stall.Enabled && !rescue
+	machine.DryRun = machine.DryRun || !armed
+	chosen, err := choose.Choose(ctx, m.Keepalive, m.Stall, machine)
+	if err != nil {
+		p.tell("choose", err.Error(), event.KeepaliveRefused.New("keepalive", "role", "Wanted", "engine", m.Keepalive.Method, "error", err.Error()))
+	}
+	o := keeper.Orders{Page: p.o.Page, Fresh: choose.Fresh(m.Stall), Absence: m.Stall.Absence, Warn: m.Stall.WarnPercent, LastWords: p.o.LastWords}
+	if armed {
+		o.Guards = keeper.Guards(chosen)
+	}
+	return chosen, o
+}
+
+// announce tells what became of the orders, and records it.
+func (p *Protect) announce(ctx context.Context, m *config.Model, chosen choose.Result, s keeper.Status, err error) {
+	record := store.Armed{Reason: "configuration"}
+	for _, e := range s.Engines {
+		subject, name := "keepalive/"+string(e.Role), engineName(e)
+		switch {
+		case e.Armed && e.Driver != "none":
+			p.o.Emit(event.KeepaliveArmed.New(subject, "role", title(e.Role), "engine", name, "timeout", e.Granted.Timeout.String(), "action", string(e.Granted.Action)))
+			record.Engines = append(record.Engines, armedEngine(e, "user space"))
+		case e.Error != "":
+			p.o.Emit(event.KeepaliveRefused.New(subject, "role", title(e.Role), "engine", name, "error", e.Error))
+		}
+	}
+	if err != nil {
+		p.o.Emit(event.KeepaliveRefused.New("keepalive", "role", "Ordered", "engine", m.Keepalive.Method, "error", err.Error()))
+	}
+	if want := m.Mode == config.Protect && m.Stall.Enabled && !p.rescue; want && len(record.Engines) == 0 {
+		p.o.Emit(event.KeepaliveAbsent.New("keepalive", "reason", why(chosen)))
+	}
+	p.record(ctx, record)
+}
+
+// record notes what is armed in the journal; nothing depends on it but the
+// answer to why the machine went down.
+func (p *Protect) record(ctx context.Context, a store.Armed) {
+	if err := p.o.Armed(ctx, a); err != nil {
+		p.tell("record", err.Error(), event.StoreDegraded.New("", "error", err.Error()))
+	}
+}
+
+// Shutdown turns the countdown into one that guards the shutdown: it is not
+// pinged any more, and only the end of the machine ends it.
+func (p *Protect) Shutdown(ctx context.Context, reason string) {
+	p.mu.Lock()
+	m := p.model
+	timeout := m.Shutdown.Timeout
+	if timeout == 0 {
+		timeout = m.Stall.Timeout
+	}
+	p.mu.Unlock()
+	s, err := p.countDown(ctx, timeout, m.Shutdown.Action, m.Shutdown.ReleaseOnSIGTERM)
+	if err != nil {
+		p.o.Emit(event.KeepaliveRefused.New("keepalive", "role", "Shutdown", "engine", m.Keepalive.Method, "error", err.Error()))
+	}
+	record := store.Armed{Reason: reason}
+	for _, e := range s.Engines {
+		if e.Armed {
+			p.o.Emit(event.ShutdownGuarded.New("keepalive/"+string(e.Role), "engine", engineName(e), "timeout", e.Granted.Timeout.String(), "action", string(e.Granted.Action)))
+			record.Engines = append(record.Engines, armedEngine(e, "shutdown"))
+		}
+	}
+	p.record(ctx, record)
+}
+
+// countDown has every chosen engine count down from timeout without pings.
+func (p *Protect) countDown(ctx context.Context, timeout time.Duration, a keepalive.Action, release bool) (keeper.Status, error) {
+	p.configuring.Lock()
+	defer p.configuring.Unlock()
+	p.mu.Lock()
+	o := keeper.Orders{}
+	if p.orders != nil {
+		o = *p.orders
+	}
+	o.ReleaseOnSIGTERM = release
+	o.Guards = keeper.Guards(p.chosen)
+	for i := range o.Guards {
+		g := &o.Guards[i]
+		g.Request = keepalive.Request{Timeout: timeout + g.Margin, Action: a}
+		if g.Role == keepalive.Backstop {
+			g.Request.Action = p.model.Keepalive.BackstopAction
+		}
+	}
+	p.mu.Unlock()
+	if len(o.Guards) == 0 {
+		return keeper.Status{}, errors.New("no countdown works on this machine")
+	}
+	s, err := p.client.Shutdown(ctx, o)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		p.down, p.orders, p.status, p.heard = true, &o, s, time.Now()
+	}
+	return s, err
+}
+
+// Disarm stops every countdown: the service is stopped deliberately.
+func (p *Protect) Disarm(ctx context.Context, reason string) error {
+	p.configuring.Lock()
+	defer p.configuring.Unlock()
+	p.mu.Lock()
+	p.orders = nil
+	nothing := p.lost != nil || p.pageErr != nil
+	p.mu.Unlock()
+	if nothing {
+		return nil
+	}
+	s, err := p.client.Disarm(ctx, reason)
+	for _, e := range s.Engines {
+		if e.Driver != "none" && !e.Armed {
+			p.o.Emit(event.KeepaliveDisarmed.New("keepalive/"+string(e.Role), "role", title(e.Role), "engine", engineName(e), "reason", reason))
+		}
+	}
+	if err == nil {
+		p.record(ctx, store.Armed{Reason: reason})
+	}
+	return err
+}
+
+// Fire makes the countdown act soon.
+func (p *Protect) Fire(ctx context.Context, a recovery.Action) error {
+	action := keepalive.Reset
+	if a == recovery.KeepalivePan {
+		action = keepalive.Panic
+	}
+	_, err := p.countDown(ctx, FireIn, action, false)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a, err)
+	}
+	return nil
+}

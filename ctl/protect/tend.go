@@ -1,0 +1,177 @@
+package protect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"shisa/ctl/beat"
+	"shisa/ctl/config"
+	"shisa/ctl/event"
+	"shisa/ctl/keepalive"
+	"shisa/ctl/keepalive/choose"
+	"shisa/ctl/keeper"
+	"shisa/ctl/store"
+)
+
+// Intervals of Run.
+const (
+	lookEvery = time.Second     // at the page
+	askEvery  = 5 * time.Second // the keeper
+)
+
+// Run looks after the keeper and the beats until ctx is done. It leaves the
+// countdown as it is: whoever comes next finds it armed.
+func (p *Protect) Run(ctx context.Context) {
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
+	defer func() {
+		p.configuring.Lock()
+		defer p.configuring.Unlock()
+		p.endChecks()
+	}()
+	var asked time.Time
+	for {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		p.lookAtBeats()
+		if time.Since(asked) >= askEvery {
+			asked = time.Now()
+			p.ask(ctx)
+		}
+		timer.Reset(lookEvery)
+	}
+}
+
+// lookAtBeats announces delays: once when they begin, and when they end.
+func (p *Protect) lookAtBeats() {
+	p.mu.Lock()
+	m := p.model
+	p.mu.Unlock()
+	if m == nil || !m.Stall.Enabled {
+		return
+	}
+	stale := int(p.page.Keeper().StaleSlot.Load()) - 1
+	var r beat.Reading
+	for i := range beat.MaxSlots {
+		if !p.page.Read(i, &r) {
+			continue
+		}
+		age := beat.Now().Sub(r.Last)
+		state := ""
+		switch warn := r.Limit * time.Duration(m.Stall.WarnPercent) / 100; {
+		case i == stale:
+			state = "missing"
+		case m.Stall.WarnPercent < 100 && age > warn:
+			state = "late"
+		}
+		d := event.StallDelay
+		if state == "missing" {
+			d = event.StallMissed
+		}
+		e := d.New("stall/"+r.Name(), "beat", r.Name(), "delay_ms", ms(age), "timeout_ms", ms(r.Limit))
+		p.tell("beat/"+r.Name(), state, e)
+	}
+}
+
+func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// tell emits e when what is known of key changes to something to tell.
+func (p *Protect) tell(key, state string, e event.Event) {
+	p.mu.Lock()
+	was := p.told[key]
+	p.told[key] = state
+	p.mu.Unlock()
+	if state != was && state != "" {
+		p.o.Emit(e)
+	}
+}
+
+// ask refreshes what is known of the keeper. One that has come back empty is
+// given its orders again.
+func (p *Protect) ask(ctx context.Context) {
+	if p.pageErr != nil {
+		return
+	}
+	s, err := p.client.Status(ctx)
+	p.mu.Lock()
+	wasLost, down, m := p.lost, p.down, p.model
+	again := err == nil && !down && p.orders != nil && (wasLost != nil || s.Page != p.orders.Page || s.PID != p.status.PID)
+	if err == nil {
+		p.status, p.heard, p.lost = s, time.Now(), nil
+	}
+	if again {
+		p.orders = nil
+	}
+	p.mu.Unlock()
+	switch {
+	case err != nil && !down && m != nil:
+		p.keeperLost(err, m)
+		p.arm(ctx)
+	case again:
+		p.arm(ctx)
+	}
+	if err == nil && wasLost != nil {
+		p.o.Emit(event.KeeperBack.New("keeper"))
+	}
+}
+
+// keeperLost announces that nobody holds the countdown.
+func (p *Protect) keeperLost(err error, m *config.Model) {
+	p.mu.Lock()
+	known := p.lost != nil
+	p.lost = err
+	p.mu.Unlock()
+	if known {
+		return
+	}
+	d := event.KeeperLost
+	if m.Mode != config.Protect {
+		d = event.KeeperMissing
+	}
+	p.o.Emit(d.New("keeper", "error", reason(err)))
+}
+
+// reason says what to do about a keeper that cannot be reached.
+func reason(err error) string {
+	if errors.Is(err, keeper.ErrAbsent) {
+		return "it does not run"
+	}
+	return err.Error()
+}
+
+func title(r keepalive.Role) string {
+	if r == keepalive.Backstop {
+		return "Backstop"
+	}
+	return "Primary"
+}
+
+func engineName(e keeper.Engine) string {
+	return keepalive.Info{Driver: e.Driver, Device: e.Device, Identity: e.Identity}.String()
+}
+
+// why says of every candidate why it was not taken.
+func why(r choose.Result) string {
+	var parts []string
+	for _, c := range r.Candidates {
+		if !c.Chosen && c.Role == keepalive.Primary {
+			parts = append(parts, fmt.Sprintf("%s: %s", c.Method, c.Why))
+		}
+	}
+	if len(parts) == 0 {
+		return "none is configured"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func armedEngine(e keeper.Engine, guards string) store.ArmedEngine {
+	return store.ArmedEngine{Role: string(e.Role), Driver: e.Driver, Device: e.Device, Identity: e.Identity, Timeout: e.Granted.Timeout,
+		Action: string(e.Granted.Action), Hardware: e.Hardware, NoWayOut: e.NoWayOut, Guardings: guards}
+}
