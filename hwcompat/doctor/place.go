@@ -61,7 +61,7 @@ func selinuxPolicy(j *judge) []hit {
 	s := j.Facts.Security
 	return when(s.SELinux == "enforcing" && !s.SELinuxPolicy,
 		"SELinux is enforcing and the policy module shisa is not loaded: what the daemon does may be denied",
-		"semodule -i /usr/share/selinux/packages/shisa.pp && restorecon -R /usr/sbin /etc/shisa /var/lib/shisa /run/shisa")
+		"semodule -i /usr/share/selinux/packages/shisa.cil && restorecon -R /usr/sbin /etc/shisa /var/lib/shisa /run/shisa")
 }
 
 func rootNoJournal(j *judge) []hit {
