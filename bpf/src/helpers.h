@@ -50,6 +50,7 @@ static long (*bpf_timer_init)(void *timer, void *map, u64 flags) = (void *)169;
 static long (*bpf_timer_set_callback)(void *timer, void *callback) = (void *)170;
 static long (*bpf_timer_start)(void *timer, u64 nsecs, u64 flags) = (void *)171;
 static long (*bpf_timer_cancel)(void *timer) = (void *)172;
+static long (*bpf_trace_vprintk)(const char *fmt, u32 fmt_size, const void *data, u32 len) = (void *)177;
 
 /* CO-RE: the loader rewrites field offsets from the running kernel's BTF. */
 #define field_exists(field) __builtin_preserve_field_info(field, 2)

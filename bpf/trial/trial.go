@@ -3,6 +3,7 @@ package trial
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -26,9 +27,12 @@ type Job struct {
 type Object struct {
 	Name string
 	Spec func() (*ebpf.CollectionSpec, error)
+	// Partial objects are worth having with any one of their parts.
+	Partial bool
 }
 
-// A Part is one thing that a job watches, with the programs able to do it.
+// A Part is one thing that a job watches, with the programs able to do it. An
+// object that has none of them is not refused for that.
 type Part struct {
 	Name     string
 	Programs []string // alternatives, best first
@@ -62,9 +66,17 @@ func (c Choice) String() string {
 		fmt.Fprintf(&b, "%s (%s)", c.Program, c.Object)
 	}
 	for _, r := range c.Refused {
-		fmt.Fprintf(&b, "; %s: %v", r.Program, r.Err)
+		b.WriteString("; " + r.String())
 	}
 	return b.String()
+}
+
+// String is the program, the object when it matters, and the kernel's words.
+func (r Refusal) String() string {
+	words := strings.TrimPrefix(r.Err.Error(), "program "+r.Program+": ")
+	// The limit was lifted when the kernel was opened.
+	words = strings.ReplaceAll(words, " (MEMLOCK may be too low, consider rlimit.RemoveMemlock)", "")
+	return fmt.Sprintf("%s (%s): %s", r.Program, r.Object, words)
 }
 
 // ErrNone is wrapped when no program can do a required part of a job.
@@ -92,12 +104,19 @@ func (k *Kernel) choose(job Job) ([]Choice, *ebpf.CollectionSpec, error) {
 			return choices, nil, err
 		}
 		missing = nil
+		found := 0
 		for i, part := range job.Parts {
 			choices[i].Object, choices[i].Program = "", ""
 			k.choosePart(part, object.Name, spec, &choices[i])
-			if choices[i].Program == "" && !part.Optional {
+			switch {
+			case choices[i].Program != "":
+				found++
+			case !part.Optional && !object.Partial && offers(spec, part):
 				missing = fmt.Errorf("load %s/%s: %w", job.Name, part.Name, ErrNone)
 			}
+		}
+		if found == 0 {
+			missing = fmt.Errorf("load %s: %w", job.Name, ErrNone)
 		}
 		if missing == nil {
 			return choices, spec, nil
@@ -108,6 +127,9 @@ func (k *Kernel) choose(job Job) ([]Choice, *ebpf.CollectionSpec, error) {
 
 func (k *Kernel) choosePart(part Part, object string, spec *ebpf.CollectionSpec, choice *Choice) {
 	for _, name := range part.Programs {
+		if _, ok := spec.Programs[name]; !ok {
+			continue
+		}
 		err := k.try(spec, name)
 		if err == nil {
 			choice.Object, choice.Program = object, name
@@ -115,6 +137,15 @@ func (k *Kernel) choosePart(part Part, object string, spec *ebpf.CollectionSpec,
 		}
 		choice.Refused = append(choice.Refused, Refusal{Object: object, Program: name, Err: err})
 	}
+}
+
+// offers reports whether an object has any program for a part. One that has
+// none does without the part.
+func offers(spec *ebpf.CollectionSpec, part Part) bool {
+	return slices.ContainsFunc(part.Programs, func(name string) bool {
+		_, ok := spec.Programs[name]
+		return ok
+	})
 }
 
 // try loads one program alone, attaches it and closes it.

@@ -16,7 +16,7 @@ import (
 )
 
 // packages are tested in the guests; each test binary is static.
-var packages = []string{"exits", "stall", "blockio"}
+var packages = []string{"blame", "beats", "blockio", "stall", "exits"}
 
 // bootTimeLimit bounds one guest, boot and all tests.
 const bootTimeLimit = 8 * time.Minute
@@ -105,7 +105,7 @@ var result = regexp.MustCompile(`(?m)^--- (PASS|FAIL|SKIP): (\S+) \(([0-9.]+s)\)
 // runTests runs one package's tests and reports each as a subtest of ours.
 func runTests(ctx context.Context, t *testing.T, g *vm.Guest, pkg string) {
 	t.Run(pkg, func(t *testing.T) {
-		r, err := g.Run(ctx, "/t/"+pkg, "-test.v", "-test.timeout=5m")
+		r, err := g.Run(ctx, "/t/"+pkg, "-test.v", "-test.timeout=3m")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, g.Console())
 		}

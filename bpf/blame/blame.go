@@ -1,0 +1,148 @@
+// Package blame witnesses a shutdown: which process took how long to leave and
+// which ignored SIGTERM, how long sync(2) took, and inside the kernel each
+// device and driver, also while it is stuck. The marks go to whoever watches;
+// package timeline makes a report of them.
+package blame
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"shisa/bpf/internal/obj"
+	"shisa/bpf/internal/stream"
+	"shisa/bpf/timeline"
+	"shisa/bpf/trial"
+)
+
+// Job is the witness of shutdowns: what a loader tries. Where the kernel refuses
+// trampolines and has no probes, the phase in user space is seen all the same.
+var Job = trial.Job{
+	Name: "shutdown",
+	Objects: []trial.Object{
+		{Name: "with timer", Spec: obj.LoadShutdownTimer},
+		{Name: "without timer", Spec: obj.LoadShutdown, Partial: true},
+	},
+	Parts: []trial.Part{
+		{Name: "stuck", Programs: []string{"arm_syscall"}},
+		{Name: "restart", Programs: []string{"restart_fentry", "restart_kprobe"}},
+		{Name: "power-off", Programs: []string{"power_off_fentry", "power_off_kprobe"}},
+		{Name: "halt", Programs: []string{"halt_fentry", "halt_kprobe"}, Optional: true},
+		{Name: "devices-begin", Programs: []string{"devices_begin_fentry", "devices_begin_kprobe"}},
+		{Name: "devices-end", Programs: []string{"devices_end_fexit", "devices_end_kretprobe"}},
+		{Name: "device", Programs: []string{"device_fentry", "device_kprobe"}, Optional: true},
+		{Name: "sync-begin", Programs: []string{"sync_begin_fentry", "sync_begin_kprobe"}, Optional: true},
+		{Name: "sync-end", Programs: []string{"sync_end_fexit", "sync_end_kretprobe"}, Optional: true},
+		{Name: "signal", Programs: []string{"signal_raw_tp"}, Optional: true},
+		{Name: "exit", Programs: []string{"exit_raw_tp"}, Optional: true},
+	},
+}
+
+// Witness sees the machine go down.
+type Witness struct{ loaded *trial.Loaded }
+
+// Load starts the programs. The Witness returned with an error serves to ask
+// for its Choices only.
+func Load(k *trial.Kernel) (*Witness, error) {
+	if k == nil {
+		return &Witness{}, trial.ErrPrivilege
+	}
+	loaded, err := k.Load(Job)
+	w := &Witness{loaded: loaded}
+	if err != nil {
+		return w, err
+	}
+	if arm := loaded.Program("stuck"); arm != nil {
+		status, err := arm.Run(&ebpf.RunOptions{})
+		if err == nil && status != 0 {
+			err = fmt.Errorf("step %d refused", status)
+		}
+		if err != nil {
+			return w, errors.Join(fmt.Errorf("prepare the timer: %w", err), w.Close())
+		}
+	}
+	return w, nil
+}
+
+// Choices says which programs are at work, and why no better ones are.
+func (w *Witness) Choices() []trial.Choice {
+	if w.loaded == nil {
+		return nil
+	}
+	return w.loaded.Choices
+}
+
+func (w *Witness) has(part string) bool { return w.loaded.Program(part) != nil }
+
+// Begin says that user space begins to go down: from now on signals and exits
+// are told too. Call it when the shutdown is asked for; it cannot be called off
+// but by Abandon.
+func (w *Witness) Begin() error { return w.begun(1) }
+
+// Abandon takes Begin back: the shutdown was cancelled.
+func (w *Witness) Abandon() error { return w.begun(0) }
+
+func (w *Witness) begun(value uint32) error {
+	m := w.loaded.Map("phase")
+	if m == nil {
+		return errors.New("no program of the shutdown witness is loaded")
+	}
+	if err := m.Put(uint32(0), obj.ShutdownShutdownPhase{Begun: value}); err != nil {
+		return fmt.Errorf("tell the kernel that the shutdown begins: %w", err)
+	}
+	return nil
+}
+
+// Watch calls handle for each mark until ctx is done. A process that is to see
+// the end must not be killed with the others. At most one Watch at a time.
+func (w *Witness) Watch(ctx context.Context, handle func(timeline.Mark)) error {
+	r, err := stream.Open(w.loaded.Map("records"))
+	if err != nil {
+		return fmt.Errorf("read marks of the shutdown: %w", err)
+	}
+	stop := context.AfterFunc(ctx, r.Interrupt)
+	defer stop()
+	for {
+		raw, _, err := r.Next()
+		if errors.Is(err, stream.ErrInterrupted) {
+			return r.Close()
+		}
+		var record *obj.ShutdownMarkRecord
+		if err == nil {
+			record, err = stream.Decode[obj.ShutdownMarkRecord](raw)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("read marks of the shutdown: %w", err), r.Close())
+		}
+		handle(timeline.Mark{
+			At: time.Duration(record.At), Kind: timeline.Kind(record.Kind), Arg: int(record.Arg),
+			PID: int(record.Pid), From: int(record.From),
+			Name: unix.ByteSliceToString(record.Name[:]), Driver: unix.ByteSliceToString(record.Driver[:]),
+		})
+	}
+}
+
+// Counters says how many marks were made and how many found no room.
+func (w *Witness) Counters() (trial.Counters, error) { return w.loaded.Counters() }
+
+// MapBytes is the memory held by the maps.
+func (w *Witness) MapBytes() (uint64, error) { return w.loaded.MapBytes() }
+
+// Close unloads the programs.
+func (w *Witness) Close() error { return w.loaded.Close() }
+
+// Log opens the kernel's log for marks: what is written there goes on to the
+// console and, with printk.always_kmsg_dump, to pstore at the end, where
+// timeline.ParseAll finds it after the boot. Write one Mark.Text at a time.
+func Log() (*os.File, error) {
+	f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the kernel's log: %w", err)
+	}
+	return f, nil
+}
