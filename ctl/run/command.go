@@ -178,3 +178,19 @@ func number(text string) uint32 {
 	n, _ := strconv.ParseUint(text, 10, 32)
 	return uint32(n)
 }
+
+// UserEnv returns what login(1) would tell a process about the user that it
+// runs as; name may be a number, and empty means ourselves. It is empty when
+// the user is not known: starting the command will say so.
+func UserEnv(name string) []string {
+	u, err := user.Current()
+	if name != "" {
+		if u, err = user.Lookup(name); err != nil {
+			u, err = user.LookupId(name)
+		}
+	}
+	if err != nil {
+		return nil
+	}
+	return []string{"HOME=" + u.HomeDir, "USER=" + u.Username, "LOGNAME=" + u.Username}
+}

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode"
 
 	"shisa/ctl/monitor"
 )
@@ -86,6 +87,9 @@ func (s *Scheduler) returned(ctx context.Context, e *entry, r *probe, f monitor.
 		TimedOut: errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, context.DeadlineExceeded),
 	}
 	report.Finding.Detail = oneLine(f.Detail)
+	for i, line := range report.Log {
+		report.Log[i] = oneLine(line)
+	}
 
 	s.mu.Lock()
 	r.claimed = true
@@ -109,12 +113,18 @@ func (s *Scheduler) returned(ctx context.Context, e *entry, r *probe, f monitor.
 	s.settle(e)
 }
 
-// oneLine keeps a detail within its limit and on its line.
+// oneLine keeps a detail within its limit and on its line, and takes out what
+// would do something to a terminal: much of it comes from outside.
 func oneLine(text string) string {
 	if len(text) > monitor.DetailLimit {
-		text = strings.ToValidUTF8(text[:monitor.DetailLimit], "")
+		text = text[:monitor.DetailLimit]
 	}
-	return strings.NewReplacer("\n", " ", "\r", " ").Replace(text)
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
 }
 
 // settle decides what comes after a probe or a report.

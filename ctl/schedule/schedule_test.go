@@ -248,9 +248,9 @@ func TestReport(t *testing.T) {
 		check func(monitor.Report) bool
 	}{
 		{"finding", func(context.Context) (monitor.Finding, error) {
-			return monitor.Finding{Verdict: monitor.Failed, Detail: "a\nb", Certain: true}, nil
+			return monitor.Finding{Verdict: monitor.Failed, Detail: "a\n\x1bb", Certain: true}, nil
 		}, func(r monitor.Report) bool {
-			return r.Finding == monitor.Finding{Verdict: monitor.Failed, Detail: "a b", Certain: true} && r.Err == nil && !r.TimedOut
+			return r.Finding == monitor.Finding{Verdict: monitor.Failed, Detail: "a  b", Certain: true} && r.Err == nil && !r.TimedOut
 		}},
 		{"could not look", func(context.Context) (monitor.Finding, error) { return monitor.Finding{}, boom },
 			func(r monitor.Report) bool { return r.Err == boom && !r.TimedOut }},

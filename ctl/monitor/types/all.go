@@ -4,6 +4,7 @@ package types
 
 import (
 	"shisa/ctl/monitor"
+	"shisa/ctl/monitor/types/custom"
 	"shisa/ctl/monitor/types/http"
 	"shisa/ctl/monitor/types/pid"
 	"shisa/ctl/monitor/types/process"
@@ -13,6 +14,7 @@ import (
 // All returns every monitor type in order of name.
 func All() []monitor.Type {
 	return []monitor.Type{
+		custom.Type,
 		http.Type,
 		pid.Type,
 		process.Type,
