@@ -145,7 +145,7 @@ func (r *reader) list(raw map[string]any, name string, limit int) []map[string]a
 
 // label is how problems call item i of a list: by its name, if that is one.
 func label(kind, name string, i int) string {
-	if wellNamed(&name)() != nil {
+	if !isName(name) {
 		name = fmt.Sprintf("#%d", i+1)
 	}
 	return kind + "." + name
@@ -339,7 +339,7 @@ func (r *reader) suggestRef(text string) string {
 func given(own *param.Set, raw map[string]any) map[string]any {
 	var params map[string]any
 	for _, sp := range own.Specs() {
-		if _, ok := raw[sp.Name]; !ok || sp.IsDefault() && !sp.IsRequired {
+		if _, ok := raw[sp.Name]; !ok || !sp.IsRequired && sp.IsDefault() {
 			continue
 		}
 		if params == nil {

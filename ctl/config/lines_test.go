@@ -39,7 +39,7 @@ k = 2
 [a]
 late = 1
 `
-	s := index([]byte(src))
+	s := index(src)
 	for _, tt := range []struct {
 		line int
 		path []any
@@ -73,7 +73,7 @@ late = 1
 // checkIndex demands that the index has every key that the decoder finds.
 func checkIndex(t *testing.T, src []byte) {
 	t.Helper()
-	s := index(src)
+	s := index(string(src))
 	if s.tooDeep > 0 {
 		return // and is refused before it is decoded
 	}
@@ -108,8 +108,8 @@ func covers(p *place, v any, lines int, path string) error {
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		if len(p.keys) != len(v) {
-			return fmt.Errorf("%d keys instead of %d for %s", len(p.keys), len(v), path)
+		if p.count != len(v) {
+			return fmt.Errorf("%d keys instead of %d for %s", p.count, len(v), path)
 		}
 		for k, v := range v {
 			if err := covers(p.child(k), v, lines, path+"."+k); err != nil {

@@ -130,7 +130,8 @@ func (r *reader) decode(source []byte) map[string]any {
 			"byte 0x%02X is not UTF-8 text; convert the file, for example with `iconv -f LATIN1 -t UTF-8`", source[at])
 		return nil
 	}
-	s := index(source)
+	text := string(source)
+	s := index(text)
 	if s.tooDeep > 0 {
 		r.add(s.tooDeep, "", "nested deeper than %d; no table of this format is", nestingLimit)
 		return nil
@@ -138,7 +139,7 @@ func (r *reader) decode(source []byte) map[string]any {
 	r.root = s.root
 	// Decoding into an any, not a map, saves the decoder a copy of everything.
 	var raw any
-	if _, err := toml.Decode(string(source), &raw); err != nil {
+	if _, err := toml.Decode(text, &raw); err != nil {
 		p := syntax(err, s)
 		p.File = r.file
 		r.problems = append(r.problems, p)

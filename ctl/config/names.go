@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,14 +16,23 @@ import (
 // original stopped at 31.
 const NameLimit = 63
 
-var (
-	nameRx = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
-	whens  = []monitor.When{monitor.Always, monitor.WhileActive}
-)
+var whens = []monitor.When{monitor.Always, monitor.WhileActive}
+
+// isName reports whether s can name something.
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || c != '_' && c != '-' && c != '.') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= NameLimit
+}
 
 func wellNamed(p *string) func() error {
 	return func() error {
-		if len(*p) > NameLimit || !nameRx.MatchString(*p) {
+		if !isName(*p) {
 			return fmt.Errorf("%q is not a name: use at most %d letters, digits, '_', '.' and '-', starting with a letter or digit", *p, NameLimit)
 		}
 		return nil

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"shisa/ctl/param"
@@ -42,10 +44,7 @@ func resolveTables(set *param.Set, raw map[string]any) {
 // the references to them. Relative paths start at dir. A line end after the
 // secret does not count.
 func Reveal(set *param.Set, params map[string]any, dir string) (map[string]any, error) {
-	out := make(map[string]any, len(params))
-	for k, v := range params {
-		out[k] = v
-	}
+	out := maps.Clone(params)
 	for _, sp := range set.Specs() {
 		text, ok := params[sp.Name].(string)
 		if !ok || !sp.IsSecret {
@@ -95,48 +94,50 @@ func beside(dir, path string) string {
 
 // checkFiles looks at the files that the configuration names.
 func (r *reader) checkFiles() {
-	shapes := map[string]*param.Set{}
+	ofResource, ofMonitor := map[string][]*param.Spec{}, map[string][]*param.Spec{}
+	for name, t := range r.reg.Resources {
+		ofResource[name] = filed(t.Params())
+	}
+	for name, t := range r.reg.Monitors {
+		ofMonitor[name] = filed(t.Params())
+	}
 	for i, res := range r.m.Resources {
-		t, ok := r.reg.Resources[res.Type]
-		if ok && shapes["resource "+res.Type] == nil {
-			shapes["resource "+res.Type] = t.Params()
-		}
-		r.checkParams(shapes["resource "+res.Type], res.Params, r.resources[i], label(resourceTable, res.Name, i))
+		r.checkParams(ofResource[res.Type], res.Params, r.resources[i], resourceTable, res.Name, i)
 	}
 	rec := newRecoveryShape()
+	scripts := filed(&rec.set)
 	for i := range r.m.Monitors {
-		m := &r.m.Monitors[i]
-		t, ok := r.reg.Monitors[m.Type]
-		if ok && shapes["monitor "+m.Type] == nil {
-			shapes["monitor "+m.Type] = t.Params()
-		}
-		prefix := label(monitorTable, m.Name, i)
-		r.checkParams(shapes["monitor "+m.Type], m.Params, r.monitors[i], prefix)
-		where := r.monitors[i].child(recoveryTable)
+		m, at := &r.m.Monitors[i], r.monitors[i]
+		r.checkParams(ofMonitor[m.Type], m.Params, at, monitorTable, m.Name, i)
+		where := at.child(recoveryTable)
 		if where == nil {
 			continue // it has no scripts
 		}
 		rec.r = m.Recovery
-		for _, sp := range rec.set.Specs() {
-			if text, ok := sp.Value().(string); ok && sp.IsFile {
-				r.checkFile(text, where.at(sp.Name), prefix+"."+recoveryTable+"."+sp.Name)
+		for _, sp := range scripts {
+			if path := text(sp.Value()); path != "" {
+				r.checkFile(path, where.at(sp.Name), label(monitorTable, m.Name, i)+"."+recoveryTable+"."+sp.Name)
 			}
 		}
 	}
 }
 
-func (r *reader) checkParams(set *param.Set, params map[string]any, at *place, prefix string) {
-	if set == nil {
-		return // of an unknown type
-	}
-	for _, sp := range set.Specs() {
-		text, ok := params[sp.Name].(string)
-		switch {
-		case !ok || text == "":
-		case sp.IsSecret:
-			r.checkSecret(text, at.at(sp.Name), prefix+"."+sp.Name)
-		case sp.IsFile:
-			r.checkFile(text, at.at(sp.Name), prefix+"."+sp.Name)
+// filed returns the parameters that name files.
+func filed(set *param.Set) []*param.Spec {
+	return slices.DeleteFunc(slices.Clone(set.Specs()), func(sp *param.Spec) bool { return !sp.IsFile && !sp.IsSecret })
+}
+
+func (r *reader) checkParams(specs []*param.Spec, params map[string]any, at *place, kind, name string, i int) {
+	for _, sp := range specs {
+		value := text(params[sp.Name])
+		if value == "" {
+			continue
+		}
+		line, key := at.at(sp.Name), label(kind, name, i)+"."+sp.Name
+		if sp.IsSecret {
+			r.checkSecret(value, line, key)
+		} else {
+			r.checkFile(value, line, key)
 		}
 	}
 }
@@ -155,9 +156,6 @@ func (r *reader) local(path string) (string, bool) {
 }
 
 func (r *reader) checkFile(path string, line int, key string) {
-	if path == "" {
-		return
-	}
 	if !filepath.IsAbs(path) && !filepath.IsLocal(path) {
 		r.add(line, key, "%q leads out of the directory of the configuration; write an absolute path, or move the file", path)
 		return

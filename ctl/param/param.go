@@ -49,6 +49,7 @@ type Spec struct {
 	reset func()     // stores the default
 	check []func() error
 
+	def       any // what get returns for the default
 	noDefault bool
 }
 
@@ -76,7 +77,16 @@ func (s *Spec) Value() any { return s.get() }
 func (s *Spec) Text() string { return Literal(s.get()) }
 
 // IsDefault reports whether the bound variable holds the default.
-func (s *Spec) IsDefault() bool { return s.Text() == s.Default }
+func (s *Spec) IsDefault() bool {
+	switch v := s.get().(type) {
+	case nil:
+		return s.Default == ""
+	case []any:
+		return Literal(v) == s.Default
+	default:
+		return v == s.def
+	}
+}
 
 // As names the path that the original's clp.conf gives this parameter.
 func (s *Spec) As(path string) *Spec { s.Alias = path; return s }
@@ -133,7 +143,8 @@ func bind[T any](s *Set, sp *Spec, p *T, def T, raw func(T) any) *Spec {
 	*p = def
 	sp.reset = func() { *p = def }
 	sp.get = func() any { return raw(*p) }
-	sp.Default = Literal(raw(def))
+	sp.def = raw(def)
+	sp.Default = Literal(sp.def)
 	s.specs = append(s.specs, sp)
 	return sp
 }
