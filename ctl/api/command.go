@@ -9,7 +9,8 @@ type EventQuery = event.Query
 // neither (a sign of life).
 type FollowItem struct {
 	Event *event.Event `json:"event,omitempty"`
-	Lost  uint64       `json:"lost,omitempty"` // events that this reader was too slow for
+	Lost  uint64       `json:"lost,omitempty"`  // events that this reader was too slow for
+	Error *Error       `json:"error,omitempty"` // the stream ends with it
 }
 
 // A MonitorVerb is what can be done to a monitor.
@@ -67,6 +68,9 @@ type ShutdownVerb string
 const (
 	Reboot   ShutdownVerb = "reboot"
 	PowerOff ShutdownVerb = "poweroff"
+	// GuardOnly arms the guard of the shutdown and leaves the way down to
+	// the operating system, which has begun it.
+	GuardOnly ShutdownVerb = "guard"
 )
 
 // A ShutdownCommand stops every group and takes the machine down in an

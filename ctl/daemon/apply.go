@@ -159,6 +159,9 @@ func (d *Daemon) ApplyConfig(ctx context.Context, s api.ConfigSource) (api.Plan,
 		return answer, api.Errorf(api.OutOfTime, "resources are still stopping; the configuration follows").Try("shisa status --watch")
 	}
 	answer.Applied = true
+	if d.parts.Applied != nil {
+		d.parts.Applied(next)
+	}
 	d.emit(event.ConfigApplied.New("", "summary", answer.Summary))
 	return answer, nil
 }
@@ -176,6 +179,13 @@ func stopping(p *config.Plan) []string {
 
 // Shutdown stops every group and takes the machine down.
 func (d *Daemon) Shutdown(ctx context.Context, c api.ShutdownCommand) (api.Result, error) {
+	if c.How == api.GuardOnly {
+		if m := d.Model(); m.Mode != config.Protect || m.Shutdown.Watch != "always" {
+			return api.Result{Text: "The shutdown is not guarded: that takes mode protect and shutdown.watch always."}, nil
+		}
+		d.parts.Guard.Shutdown(ctx, cmp.Or(c.Reason, "the operating system is going down"))
+		return api.Result{Text: "The shutdown is guarded."}, nil
+	}
 	action := recovery.Reboot
 	if c.How == api.PowerOff {
 		action = recovery.Shutdown

@@ -58,6 +58,7 @@ type Parts struct {
 	Reason  why.Verdict                      // why the machine went down last
 	Doctor  func(context.Context) api.Doctor // nil: nothing to say
 	Ready   func()                           // called when everything is started; may be nil
+	Applied func(*config.Model)              // called with each new configuration in force; may be nil
 }
 
 // A Daemon is a running shisad.
@@ -141,6 +142,20 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.stop()
 	wg.Wait()
 	return d.settle()
+}
+
+// Leave ends the daemon alone: resources run on and the countdown stays armed,
+// for the next daemon to take over.
+func (d *Daemon) Leave() { d.stop() }
+
+// StoreChanged tells whether state can be written; nil: it can.
+func (d *Daemon) StoreChanged(ctx context.Context, err error) {
+	d.input(ctx, decide.Store{Down: err != nil})
+	if err != nil {
+		d.emit(event.StoreDegraded.New("", "error", err.Error()))
+	} else {
+		d.emit(event.StoreRecovered.New(""))
+	}
 }
 
 // settle waits for operations under way.

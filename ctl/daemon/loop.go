@@ -94,15 +94,17 @@ func (d *Daemon) carryOut(ctx context.Context, c decide.Command) {
 	case decide.Swap:
 		d.swap(ctx)
 	case decide.Exit:
-		d.leave(ctx)
+		d.leave(ctx, c.Guarded)
 	}
 }
 
 // leave ends the service after a deliberate stop: everything is stopped, so the
-// countdown is disarmed and the end is recorded as a clean one.
-func (d *Daemon) leave(ctx context.Context) {
-	if err := d.parts.Guard.Disarm(ctx, "the service was stopped"); err != nil {
-		d.log("the countdown stays armed", err)
+// countdown is disarmed, unless it guards the shutdown that follows, and the
+// end is recorded as a clean one.
+func (d *Daemon) leave(ctx context.Context, guarded bool) {
+	d.log("leaving all the same", d.settle()) // the guard is armed and the last state saved by then
+	if !guarded {
+		d.log("the countdown stays armed", d.parts.Guard.Disarm(ctx, "the service was stopped"))
 	}
 	d.log("the end is not recorded", d.parts.Store.Leaving(ctx, store.Leaving{How: "stop", By: "service", Phase: "done"}))
 	d.stop()

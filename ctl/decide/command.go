@@ -73,7 +73,9 @@ type Decided struct {
 type Swap struct{}
 
 // Exit tells that the service has stopped everything and may end.
-type Exit struct{}
+type Exit struct {
+	Guarded bool // the machine goes down and the countdown guards that: leave it armed
+}
 
 func (StartResource) command() {}
 func (StopResource) command()  {}

@@ -22,6 +22,7 @@ const (
 type service struct {
 	state      ServiceState
 	act        *finalAct // what follows; nil: just the end
+	server     bool      // the operating system goes down anyway
 	guarded    bool
 	stopFailed bool // stopping a group failed
 }
@@ -42,7 +43,7 @@ func (m *Machine) stopService(in StopService, f *finalAct) {
 	if in.Then == recovery.NoAction {
 		f = nil
 	}
-	m.service.act = f
+	m.service.act, m.service.server = f, in.Server
 	m.reload = nil
 	m.emit(event.ServiceStopping, "", "reason", in.Reason)
 	r := resource.Request{Event: resource.Start, Factor: resource.ServiceStop, LastAction: "NONE"}
@@ -54,7 +55,7 @@ func (m *Machine) stopService(in StopService, f *finalAct) {
 	case in.Server:
 		r.Factor = resource.ServerStop
 	}
-	if f != nil && m.model.Shutdown.Watch == "always" {
+	if (f != nil || in.Server) && m.model.Shutdown.Watch == "always" {
 		m.guard(in.Reason)
 	}
 	for _, g := range m.groups {
@@ -80,12 +81,12 @@ func (m *Machine) advanceService() bool {
 		return false
 	}
 	s.state = Stopped
-	if s.act == nil {
-		m.do(Exit{})
-		return true
-	}
-	if s.stopFailed && m.model.Shutdown.Watch == "on_failure" {
+	if s.stopFailed && (s.act != nil || s.server) && m.model.Shutdown.Watch == "on_failure" {
 		m.guard("stopping a group failed")
+	}
+	if s.act == nil {
+		m.do(Exit{Guarded: s.guarded})
+		return true
 	}
 	m.act(s.act)
 	return true

@@ -259,6 +259,10 @@ func (p *Protect) countDown(ctx context.Context, timeout time.Duration, a keepal
 	p.configuring.Lock()
 	defer p.configuring.Unlock()
 	p.mu.Lock()
+	if p.model.Mode != config.Protect || p.rescue {
+		p.mu.Unlock()
+		return keeper.Status{}, errors.New("observing only: nothing is armed")
+	}
 	o := keeper.Orders{}
 	if p.orders != nil {
 		o = *p.orders
