@@ -7,14 +7,18 @@ import (
 	"strings"
 
 	"shisa/ctl/keepalive"
+	"shisa/ctl/keepalive/drivers/ipmi"
+	"shisa/ctl/keepalive/drivers/ipmiutil"
 	"shisa/ctl/keepalive/drivers/none"
 	"shisa/ctl/keepalive/drivers/wdt"
 )
 
 // open makes the engine of a device. It neither arms nor opens the device.
 var open = map[string]func(device string) keepalive.Engine{
-	none.Name: func(string) keepalive.Engine { return none.New() },
-	wdt.Name:  func(device string) keepalive.Engine { return wdt.Open("/", device) },
+	none.Name:     func(string) keepalive.Engine { return none.New() },
+	wdt.Name:      func(device string) keepalive.Engine { return wdt.Open("/", device) },
+	ipmi.Name:     func(device string) keepalive.Engine { return ipmi.Open(device) },
+	ipmiutil.Name: func(program string) keepalive.Engine { return ipmiutil.Open(program) },
 }
 
 // Open returns the engine that driver makes of device.
