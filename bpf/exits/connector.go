@@ -142,7 +142,7 @@ func parseEvent(data []byte) (e procEvent, ok bool) {
 }
 
 // Name implements Source.
-func (c *Connector) Name() string { return "process connector" }
+func (*Connector) Name() string { return "process connector" }
 
 // Lost counts the times that the socket's buffer was full. Each time the table
 // of processes is read again from /proc and the missed deaths are announced.

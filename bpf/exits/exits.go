@@ -63,8 +63,9 @@ type Source interface {
 
 // A Passed source was preferred to the chosen one but does not work here.
 type Passed struct {
-	Name string
-	Err  error
+	Name    string
+	Err     error
+	Choices []trial.Choice // for programs: what the kernel said to each
 }
 
 // Open chooses the best source that works here, and says which better ones do
@@ -76,12 +77,12 @@ func Open(k *trial.Kernel, interval time.Duration) (Source, []Passed) {
 	if err == nil {
 		return kernel, nil
 	}
-	passed = append(passed, Passed{"kernel tracepoint", err})
+	passed = append(passed, Passed{kernel.Name(), err, kernel.Choices()})
 	connector, err := Connect()
 	if err == nil {
 		return connector, passed
 	}
-	passed = append(passed, Passed{"process connector", err})
+	passed = append(passed, Passed{connector.Name(), err, nil})
 	return &Scan{Interval: interval}, passed
 }
 

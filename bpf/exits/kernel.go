@@ -60,7 +60,7 @@ func load(k *trial.Kernel, job trial.Job) (*Kernel, error) {
 }
 
 // Name implements Source.
-func (k *Kernel) Name() string { return "kernel tracepoint" }
+func (*Kernel) Name() string { return "kernel tracepoint" }
 
 // Choices says which programs are at work and why no better ones are.
 func (k *Kernel) Choices() []trial.Choice {
