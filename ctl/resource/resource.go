@@ -69,6 +69,7 @@ type Env struct {
 	Server string // name of this server
 	Dir    string // holds the configuration's scripts; relative paths start here
 	LogDir string // for output of scripts
+	RunDir string // for what outlives a restart of the daemon but not of the machine; empty: nothing does
 }
 
 // Timing bounds how long starting and stopping may take.
