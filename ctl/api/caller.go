@@ -11,6 +11,8 @@ type Caller struct {
 	UID  int
 	GID  int
 	Name string // of the user; "uid 1000" when it has none
+
+	known bool // the kernel vouches for it; only then does it count
 }
 
 // String returns "root (pid 4711)".

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,13 +24,23 @@ type memoryDisk struct {
 	failIn  error         // of read
 	hang    chan struct{} // writes wait for it to close
 	kept    int           // times that aside was called
+	mu      sync.Mutex    // guards fail where a goroutine writes
+}
+
+func (d *memoryDisk) set(fail error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = fail
 }
 
 func (d *memoryDisk) read(int64) ([]byte, error) { return d.content, d.failIn }
+
 func (d *memoryDisk) add(b []byte) error {
 	if d.hang != nil {
 		<-d.hang
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.fail == nil {
 		d.content = append(d.content, b...)
 	}
@@ -37,6 +48,8 @@ func (d *memoryDisk) add(b []byte) error {
 }
 
 func (d *memoryDisk) replace(b []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.fail == nil {
 		d.content = bytes.Clone(b)
 	}
@@ -49,6 +62,7 @@ func (d *memoryDisk) aside() error {
 	}
 	return d.fail
 }
+
 func (d *memoryDisk) close() error { return nil }
 
 var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
@@ -312,7 +326,7 @@ func TestJournalMendsByItself(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { j.run(ctx); close(ended) }()
 		time.Sleep(mendEvery / 2)
-		d.fail = nil
+		d.set(nil)
 		if err := <-healed; err != nil {
 			t.Error(err)
 		}
