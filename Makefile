@@ -1,0 +1,77 @@
+# Every task of this project. `make` alone prints this list.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GO      := CGO_ENABLED=0 go
+TOOL    := go tool -modfile=ci/tools/go.mod
+BINS    := shisad shisa-keeper shisa
+KERNEL  ?=
+
+.PHONY: help deps build run demo test unit check fmt lint race fuzz sim generate vm-test vm-power-test bench \
+	kmod kmod-check kmod-test packages clean
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r t d; do printf '  %-15s %s\n' "$$t" "$$d"; done
+
+deps: ## install what is missing on this machine (Debian packages)
+	@ci/deps
+
+build: ## build the programs into bin/
+	@mkdir -p bin
+	@for b in $(BINS); do $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/$$b ./cmd/$$b; done
+	@ls -l bin | awk 'NR > 1 {printf "bin/%-14s %5.1f MB\n", $$9, $$5 / 1e6}'
+
+run: deps build ## start shisad here with the embedded configuration, observing only
+	@bin/shisad -foreground
+
+demo: deps build ## boot a guest, stall it, see the reset and why (under two minutes)
+	@$(GO) run ./ci/power/cmd/demo
+
+test: deps ## everything that can be tested on this machine, guests included (at most 20 minutes)
+	@ci/run-tests
+
+unit: ## tests without guests
+	@$(GO) test ./...
+
+check: ## format, vet, lint, generated files, layers and sizes
+	@ci/check
+
+race: ## unit tests under the race detector
+	@CGO_ENABLED=1 go test -race -short ./ctl/... ./cmd/... ./hwcompat/... ./bpf/...
+
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@ci/fuzz $${FUZZTIME:-10s}
+
+sim: ## a simulated year of the whole daemon
+	@SHISA_SIM_DAYS=365 $(GO) test -timeout 60m -run TestSimulatedTime -v ./ctl/daemon
+
+generate: ## regenerate what is generated
+	@$(GO) generate ./...
+
+vm-test: deps ## tests inside guests, for every kernel of ci/kernels.txt or KERNEL=
+	@SHISA_VM=1 SHISA_VM_KERNEL='$(KERNEL)' $(GO) test -count=1 -timeout 60m ./ci/... ./bpf/...
+
+vm-power-test: deps ## stalls in guests, judged by the hypervisor; one line a case; KERNEL=
+	@$(GO) run ./ci/power/cmd/power $(if $(KERNEL),--kernel $(KERNEL))
+
+bench: deps build ## figures, one line each, beside the peers'
+	@$(GO) run ./ci/bench
+
+kmod: ## build the kernel module against KDIR=
+	@$(MAKE) -C kmod KDIR=$(KDIR)
+
+kmod-check: ## checkpatch, sparse, W=1, kernel-doc for KDIR=
+	@$(MAKE) -C kmod check KDIR=$(KDIR)
+
+kmod-test: deps ## the module in guests, against softdog; KERNEL=
+	@$(GO) run ./ci/kmod $(if $(KERNEL),--kernel $(KERNEL))
+
+packages: deps build ## rpm, deb and tarball into dist/
+	@$(GO) run ./packaging/build
+
+clean: ## remove what was built
+	@rm -rf bin dist
