@@ -13,6 +13,24 @@ import (
 
 var update = flag.Bool("update", false, "write what is reported into the golden files; read the difference before committing it")
 
+// golden compares got with a golden file, or writes it.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", path, d)
+	}
+}
+
 // Each file of testdata/broken is a directory of a configuration and, as
 // "want", every problem with it, in order.
 func TestBroken(t *testing.T) {

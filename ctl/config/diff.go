@@ -92,7 +92,7 @@ var (
 
 // Diff returns the plan that leads from old to new.
 func Diff(old, new *Model) Plan {
-	var p Plan
+	p := Plan{Steps: []Step{}} // which JSON shows as a list, even when empty
 	p.section("", rootFields(old), rootFields(new))
 	for _, sec := range sections {
 		p.section(sec.name, sec.fields(old), sec.fields(new))
