@@ -94,6 +94,52 @@ func TestMeasuringProcess(t *testing.T) {
 	}
 }
 
+// TestLastWords lets a real keeper find a stale beat, and its witness write.
+func TestLastWords(t *testing.T) {
+	c, _ := spawn(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "beats")
+	page, err := beat.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	slot, err := page.Slot("scheduler", time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := measure(path)
+	o.LastWords = filepath.Join(dir, "last-words")
+	if _, err := c.Arm(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	await := func(what string, seen func([]keeper.LastWords) bool) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			words, err := keeper.ReadLastWords(o.LastWords)
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			if seen(words) {
+				return
+			}
+		}
+		words, err := keeper.ReadLastWords(o.LastWords)
+		t.Fatalf("%s was not written: %+v, %v", what, words, err)
+	}
+	await("the end", func(words []keeper.LastWords) bool {
+		n := len(words)
+		return n > 0 && words[n-1].Phase == "final" && words[n-1].Complete && words[n-1].Beat == "scheduler" && words[n-1].Daemon.PID == os.Getpid()
+	})
+	s, err := c.Status(t.Context())
+	if err != nil || s.Stale != "scheduler" || s.StaleFor < time.Second || s.Largest < time.Second {
+		t.Errorf("status %+v, %v", s, err)
+	}
+	slot.SetLimit(time.Hour)
+	slot.Beat()
+	await("the recovery", func(words []keeper.LastWords) bool { return words[len(words)-1].Phase == "recovered" })
+}
+
 func TestRefusals(t *testing.T) {
 	c, _ := spawn(t)
 	dir := t.TempDir()

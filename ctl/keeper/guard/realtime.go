@@ -21,6 +21,9 @@ const (
 	memoryLimit = 12 << 20
 )
 
+// self is the program that runs, also when its file was replaced meanwhile.
+const self = "/proc/self/exe"
+
 // rise makes every thread of this process real-time. Only threads that are made
 // later inherit what one thread sets, and Go has made some by now: so it is set
 // on this one and the program executes itself once more. It returns why that
@@ -36,10 +39,6 @@ func rise() error {
 	_, _, errno = unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, unix.SCHED_FIFO, uintptr(unsafe.Pointer(&param)))
 	if errno != 0 {
 		return errno
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
 	}
 	return unix.Exec(self, os.Args, os.Environ())
 }
