@@ -132,7 +132,7 @@ func TestLastWords(t *testing.T) {
 		return n > 0 && words[n-1].Phase == "final" && words[n-1].Complete && words[n-1].Beat == "scheduler" && words[n-1].Daemon.PID == os.Getpid()
 	})
 	s, err := c.Status(t.Context())
-	if err != nil || s.Stale != "scheduler" || s.StaleFor < time.Second || s.Largest < time.Second {
+	if err != nil || s.Stale != "scheduler" || s.StaleFor < 800*time.Millisecond || s.Largest < 800*time.Millisecond {
 		t.Errorf("status %+v, %v", s, err)
 	}
 	slot.SetLimit(time.Hour)

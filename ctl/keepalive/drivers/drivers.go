@@ -8,7 +8,7 @@ import (
 
 	"shisa/ctl/keepalive"
 	"shisa/ctl/keepalive/drivers/ipmi"
-	"shisa/ctl/keepalive/drivers/ipmiutil"
+	"shisa/ctl/keepalive/drivers/ipmi/ipmiutil"
 	"shisa/ctl/keepalive/drivers/none"
 	"shisa/ctl/keepalive/drivers/wdt"
 )

@@ -12,7 +12,7 @@ import (
 
 	"shisa/ctl/keepalive"
 	"shisa/ctl/keepalive/drivers/ipmi/ipmitest"
-	"shisa/ctl/keepalive/drivers/ipmiutil"
+	"shisa/ctl/keepalive/drivers/ipmi/ipmiutil"
 	"shisa/ctl/keepalive/keepalivetest"
 )
 
