@@ -154,11 +154,12 @@ func testReset(ctx context.Context, t *testing.T, g *Guest) {
 	if err := g.PowerOff(ctx); err != nil {
 		t.Fatal(err)
 	}
-	var last []string
+	var got []string
 	for _, e := range g.Events() {
-		last = append(last, e.String())
+		got = append(got, e.String())
 	}
-	if got := strings.Join(last[len(last)-2:], ", "); got != "SHUTDOWN guest-shutdown, EXIT" {
-		t.Errorf("the last events are %s", got)
+	want := "READY, MARK hello, RESET guest-reset, READY, SHUTDOWN guest-shutdown, EXIT"
+	if got := strings.Join(got, ", "); got != want {
+		t.Errorf("all events: got %s; want %s", got, want)
 	}
 }

@@ -28,7 +28,7 @@ type Config struct {
 
 	// Modules are loaded before the guest is ready, after those of the machine's
 	// devices: "softdog soft_margin=3"; one with a leading ? may be missing. Present
-	// are only put into the image, for modprobe. ModuleFiles are .ko files built
+	// are only put into the image, for modprobe, even if a device needs them. ModuleFiles are .ko files built
 	// elsewhere; they are in the image when Modules or Present names them.
 	Modules, Present, ModuleFiles []string
 
@@ -162,7 +162,8 @@ func buildImage(ctx context.Context, c Config) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	load, err := im.modules(c.Kernel, mods, append(c.Machine.modules(), c.Modules...), c.Present)
+	own := slices.DeleteFunc(c.Machine.modules(), func(name string) bool { return slices.Contains(c.Present, name) })
+	load, err := im.modules(c.Kernel, mods, append(own, c.Modules...), c.Present)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 type Machine struct {
 	CPUs           int      // 0: 2
 	MemoryMiB      int      // 0: 512; at least 384
-	Watchdog       bool     // an i6300esb watchdog; its module is loaded
+	Watchdog       bool     // an i6300esb watchdog; its module is loaded, unless Config.Present names it
 	WatchdogAction string   // what QEMU does when it fires: reset (default), inject-nmi, none ...
 	BMC            bool     // a simulated BMC on KCS: /dev/ipmi0; its modules are loaded
 	Pvpanic        bool     // panics are seen as GUEST_PANICKED; its modules are loaded
@@ -91,6 +91,7 @@ func (m Machine) args(k Kernel, cmdline string) []string {
 	}
 	args := []string{
 		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
+		"-bios", "qboot.rom", // SeaBIOS answers a warm reset with another one
 		"-nodefaults", "-no-user-config", "-net", "none", "-display", "none", "-serial", "stdio",
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", fdQMP), "-mon", "chardev=qmp,mode=control",
 		"-chardev", fmt.Sprintf("socket,id=link,fd=%d", fdLink),

@@ -49,7 +49,9 @@ func feed(args []string) (func() error, error) {
 			time.Sleep(*interval)
 		}
 		if !*disarm {
-			select {} // keeps the device open
+			for { // keeps the device open: the kernel pings once more when it is closed
+				time.Sleep(time.Hour)
+			}
 		}
 		if _, err := f.WriteString("V"); err != nil { // magic close (Documentation/watchdog/watchdog-api.rst)
 			return fmt.Errorf("disarm: %w", err)

@@ -1,0 +1,176 @@
+package power
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"shisa/ci/vm"
+)
+
+const (
+	configFile = "/etc/shisa/shisa.toml"
+	// armWait is how long the daemon may take to start and arm, in emulation.
+	armWait = 60 * time.Second
+	// pollEvery is how often the guest is asked while it starts.
+	pollEvery = 300 * time.Millisecond
+)
+
+// prepare loads the engine's modules, starts the daemon and waits until it has
+// armed.
+func (a *act) prepare(ctx context.Context) error {
+	modules := a.Engine.Modules
+	if a.Fault.Feeder {
+		modules = a.Engine.FeedModules
+	}
+	for _, module := range modules {
+		if _, err := a.guest.Sh(ctx, "modprobe "+module); err != nil {
+			return err
+		}
+	}
+	if a.Fault.Feeder {
+		return nil
+	}
+	if _, err := a.guest.Sh(ctx, "rm -rf "+stateDir+"/* && mkdir -p /etc/shisa /run/shisa"); err != nil {
+		return err
+	}
+	if err := a.startDaemon(ctx, "protect"); err != nil {
+		return err
+	}
+	for _, argv := range a.Fault.Before {
+		if _, err := a.guest.Go(argv...); err != nil {
+			return err
+		}
+	}
+	return a.waitArmed(ctx)
+}
+
+// startDaemon writes the configuration and starts the daemon with it.
+func (a *act) startDaemon(ctx context.Context, mode string) error {
+	if err := a.guest.WriteFile(ctx, configFile, []byte(a.config(mode))); err != nil {
+		return err
+	}
+	script := "exec shisad --foreground >>/run/shisad.log 2>&1"
+	if a.Fault.Supervise && mode == "protect" {
+		script = "while :; do shisad --foreground >>/run/shisad.log 2>&1; sleep 1; done"
+	}
+	_, err := a.guest.Go("sh", "-c", script)
+	return err
+}
+
+// waitArmed waits until the daemon says that it protects the machine.
+func (a *act) waitArmed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, armWait)
+	defer cancel()
+	var last string
+	for {
+		r, err := a.guest.Run(ctx, "shisa", "status", "--json")
+		if err != nil {
+			return fmt.Errorf("not armed: %s: %w\n%s", last, err, a.daemonLog())
+		}
+		state, problem := armed([]byte(r.Stdout))
+		if problem == nil {
+			return nil
+		}
+		last = fmt.Sprintf("state %q (%v)", state, problem)
+		select {
+		case <-time.After(pollEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("not armed within %v: %s\n%s", armWait, last, a.daemonLog())
+		}
+	}
+}
+
+// armed reads `shisa status --json`.
+func armed(text []byte) (state string, problem error) {
+	var status struct {
+		Protection struct {
+			State   string `json:"state"`
+			Primary *struct {
+				Armed bool   `json:"armed"`
+				Error string `json:"error"`
+			} `json:"primary"`
+			Keeper struct {
+				Holding string `json:"holding"`
+			} `json:"keeper"`
+		} `json:"protection"`
+	}
+	if err := json.Unmarshal(text, &status); err != nil {
+		return "", errors.New("no status yet")
+	}
+	p := status.Protection
+	switch {
+	case p.Primary == nil:
+		return p.State, errors.New("no engine")
+	case !p.Primary.Armed:
+		return p.State, fmt.Errorf("not armed %s", p.Primary.Error)
+	case p.Keeper.Holding != "":
+		return p.State, fmt.Errorf("the keeper holds: %s", p.Keeper.Holding)
+	}
+	return p.State, nil
+}
+
+// daemonLog returns the end of what the daemon printed, for the report.
+func (a *act) daemonLog() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	text, err := a.guest.Sh(ctx, "tail -n 15 /run/shisad.log")
+	if err != nil {
+		return ""
+	}
+	return text
+}
+
+// askWhy starts the daemon after the reset, only observing, and compares the cause
+// that it names.
+func (a *act) askWhy(ctx context.Context) error {
+	if err := a.startDaemon(ctx, "observe"); err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, armWait)
+	defer cancel()
+	for {
+		r, err := a.guest.Run(wait, "shisa", "why", "--json")
+		if err != nil {
+			return fmt.Errorf("ask why: %w\n%s", err, a.daemonLog())
+		}
+		if cause, ok := cause([]byte(r.Stdout)); ok {
+			a.result.Cause = cause
+			break
+		}
+		select {
+		case <-time.After(pollEvery):
+		case <-wait.Done():
+			return fmt.Errorf("ask why: no answer within %v: %s%s\n%s", armWait, r.Stdout, r.Stderr, a.daemonLog())
+		}
+	}
+	// The daemon only observed: nothing is armed, so it may die without a word.
+	if _, err := a.guest.Sh(ctx, "killall -9 shisad shisa-keeper; true"); err != nil {
+		return err
+	}
+	want := a.Fault.Causes
+	if strings.HasPrefix(a.result.Seen, vm.KindPanic) {
+		want = []string{"kernel-panic"}
+	}
+	if !slices.Contains(want, a.result.Cause) {
+		return fmt.Errorf("shisa names the cause %q; %s is right", a.result.Cause, strings.Join(want, " or "))
+	}
+	return nil
+}
+
+// cause reads `shisa why --json`.
+func cause(text []byte) (string, bool) {
+	var why struct {
+		Boot *struct {
+			Cause string `json:"cause"`
+		} `json:"boot"`
+	}
+	if err := json.Unmarshal(text, &why); err != nil || why.Boot == nil {
+		return "", false
+	}
+	return why.Boot.Cause, true
+}

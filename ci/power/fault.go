@@ -1,0 +1,130 @@
+package power
+
+import (
+	"fmt"
+	"time"
+)
+
+// The times of all cases. They are as short as the configuration allows plus what
+// emulation on a busy machine needs.
+const (
+	stallInterval = 500 * time.Millisecond
+	stallTimeout  = 5 * time.Second
+	feedTimeout   = 4 * time.Second
+	feedInterval  = time.Second
+	feedPings     = 3
+	// settle is how long after its mark a fault strikes (command fault has the same).
+	settle = 300 * time.Millisecond
+)
+
+// A Window is when the reset has to be seen, relative to the instant at which the
+// countdown is due.
+type Window struct {
+	Early, Late time.Duration
+}
+
+// daemonWindow: the last beat before the strike is up to one interval old, or two
+// when the strike caught it on its way. The host may be late by what a busy
+// machine makes it.
+var daemonWindow = Window{Early: 2 * stallInterval, Late: 3 * time.Second}
+
+// feedWindow: the host hears of a ping a little after it was made.
+var feedWindow = Window{Early: 500 * time.Millisecond, Late: 2 * time.Second}
+
+// A Fault is one way to break a guest, and what has to come of it.
+type Fault struct {
+	Name   string
+	Issue  string // which case of the promise it is, for the report
+	Quick  bool   // part of the quick set
+	Feeder bool   // without the daemon: the engine's own proof
+
+	Stall     string     // added to the daemon's [stall]
+	Config    string     // added at the end of the daemon's configuration
+	Supervise bool       // the daemon is started again when it dies
+	Before    [][]string // commands that run on in the guest before the strike
+	Strike    []string   // arguments of command fault
+	Then      []string   // run right after the strike, not waited for
+
+	Reset   bool          // exactly one reset, else none
+	Due     time.Duration // from the strike (feeder: from the last ping) to the reset
+	Window  Window
+	Observe time.Duration // without Reset: how long nothing must happen
+	Causes  []string      // that `shisa why` may name; a guest that panicked: "kernel-panic" only
+
+	// Except names combinations that cannot work, with the reason.
+	Except func(kernel, engine string) string
+}
+
+// Faults is the table of faults.
+var Faults = []Fault{
+	{
+		Name: "unfed", Issue: "the engine fires by itself", Feeder: true,
+		Strike: feedArgs(feedPings, false), Reset: true, Due: feedTimeout, Window: feedWindow,
+	},
+	{
+		Name: "fed", Issue: "the engine does not fire when pinged", Feeder: true,
+		Strike: feedArgs(3*feedPings, true), Observe: 3*feedPings*feedInterval + 2*feedTimeout,
+	},
+	{
+		Name: "sigstop", Issue: "a: SIGSTOP of the daemon", Quick: true,
+		Strike: []string{"signal", "STOP", "shisad"},
+		Reset:  true, Due: stallTimeout, Window: daemonWindow, Causes: []string{"user-stall"},
+	},
+	{
+		Name: "hog", Issue: "b: a real-time CPU hog on every CPU",
+		Strike: []string{"hog"},
+		Reset:  true, Due: stallTimeout, Window: daemonWindow, Causes: []string{"user-stall"},
+	},
+	{
+		Name: "hog99", Issue: "b: a hog above the keeper's own priority",
+		Strike: []string{"hog", "--priority", "99"},
+		Reset:  true, Due: stallTimeout, Window: daemonWindow, Causes: []string{"user-stall"},
+		Except: func(kernel, engine string) string {
+			if engine == "softdog" && kernel == "6.12-rt" {
+				return "on PREEMPT_RT softdog's timer runs in a thread that the hog starves"
+			}
+			return ""
+		},
+	},
+	{
+		Name: "freeze", Issue: "c: a frozen file system with the write check on",
+		Stall:  "open_file = true\nwrite_file = true\n",
+		Strike: []string{"freeze", stateDir},
+		Reset:  true, Due: stallTimeout, Window: daemonWindow, Causes: []string{"user-stall"},
+	},
+	{
+		Name: "memory", Issue: "d: memory exhaustion",
+		Strike: []string{"memory"},
+		// How long it takes until memory is gone is the kernel's affair.
+		Reset: true, Due: stallTimeout, Window: Window{Early: stallTimeout, Late: 60 * time.Second},
+		Causes: []string{"user-stall", "kernel-panic"},
+	},
+	{
+		Name: "kill", Issue: "e: kill -9 of the daemon, nobody restarts it",
+		Strike: []string{"signal", "KILL", "shisad"},
+		Reset:  true, Due: stallTimeout, Window: daemonWindow, Causes: []string{"user-stall"},
+	},
+	{
+		Name: "kill-restarted", Issue: "e: kill -9 of the daemon, restarted in time", Supervise: true,
+		Strike: []string{"signal", "KILL", "shisad"}, Observe: 3 * stallTimeout,
+	},
+	{
+		Name: "clock-years", Issue: "clock jumps: ten years ahead",
+		Strike: []string{"clock", "--by", "87600h"}, Observe: 3 * stallTimeout,
+	},
+	{
+		Name: "clock-back", Issue: "clock jumps: five hours back",
+		Strike: []string{"clock", "--by", "-5h"}, Observe: 3 * stallTimeout,
+	},
+	{
+		Name: "load", Issue: "load within limits",
+		Strike: []string{"load", "--for", "30s", "--dir", stateDir}, Observe: 40 * time.Second,
+	},
+}
+
+func feedArgs(pings int, disarm bool) []string {
+	return []string{
+		"feed", "--timeout", feedTimeout.String(), "--interval", feedInterval.String(),
+		fmt.Sprintf("--pings=%d", pings), fmt.Sprintf("--disarm=%t", disarm),
+	}
+}

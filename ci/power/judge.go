@@ -1,0 +1,77 @@
+package power
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"shisa/ci/vm"
+)
+
+// judge says what the hypervisor saw after the strike, how late the reset was in
+// milliseconds after it was due (nil: there was none), and what is wrong with that.
+// It looks at nothing but its arguments.
+func judge(c Case, strike time.Time, events []vm.Event) (seen string, lateness *float64, err error) {
+	var kinds []string
+	var reset, ping vm.Event
+	for _, e := range events {
+		if !e.Time.After(strike) {
+			continue
+		}
+		if slices.Contains(hypervisor, e.Kind) {
+			kinds = append(kinds, e.Kind)
+		}
+		switch {
+		case e.Kind == vm.KindReset && reset.Kind == "":
+			reset = e
+		case e.Kind == vm.KindMark && reset.Kind == "":
+			ping = e
+		}
+	}
+	seen = "none"
+	if len(kinds) > 0 {
+		seen = strings.Join(kinds, ",")
+	}
+	due := strike.Add(c.Fault.Due)
+	if c.Fault.Feeder {
+		due = ping.Time.Add(c.Fault.Due)
+	}
+	if reset.Kind != "" {
+		ms := float64(reset.Time.Sub(due).Microseconds()) / 1000
+		lateness = &ms
+	}
+	switch {
+	case !c.Fault.Reset && len(kinds) > 0:
+		err = fmt.Errorf("the hypervisor saw %s; nothing was to happen", seen)
+	case !c.Fault.Reset:
+	case reset.Kind == "":
+		err = fmt.Errorf("the hypervisor saw %s and no reset", seen)
+	case c.Fault.Feeder && ping.Kind == "":
+		err = errors.New("reset before the first ping")
+	default:
+		err = errors.Join(inWindow(c.Fault.Window, reset.Time.Sub(due)), rightReset(c, seen))
+	}
+	return seen, lateness, err
+}
+
+func inWindow(w Window, lateness time.Duration) error {
+	if lateness >= -w.Early && lateness <= w.Late {
+		return nil
+	}
+	return fmt.Errorf("reset %v after it was due; from %v early to %v late is right",
+		lateness.Round(time.Millisecond), w.Early, w.Late)
+}
+
+// rightReset checks that the engine fired, or that the kernel panicked where it
+// may, and that it happened once.
+func rightReset(c Case, seen string) error {
+	if seen == c.Engine.Seen {
+		return nil
+	}
+	if seen == vm.KindPanic+","+vm.KindReset && slices.Contains(c.Fault.Causes, "kernel-panic") {
+		return nil
+	}
+	return fmt.Errorf("the hypervisor saw %s; %s is right", seen, c.Engine.Seen)
+}
