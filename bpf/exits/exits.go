@@ -88,26 +88,33 @@ func Open(k *trial.Kernel, interval time.Duration) (Source, []Passed) {
 
 var errNamespace = errors.New("inside a PID namespace the kernel's process numbers mean something else")
 
-// recent remembers the last few IDs, to drop the second record of a process
-// whose last two threads left at the same moment.
+// recent remembers the processes that died last, to drop the second record of
+// one whose last two threads left at the same moment.
 type recent struct {
-	set  map[ID]struct{}
-	ring [1024]ID
+	set  map[birth]struct{}
+	ring [1024]birth
 	next int
 }
 
-// add reports whether the ID is new.
-func (r *recent) add(id ID) bool {
-	if _, dup := r.set[id]; dup {
+// birth is an identity to the nanosecond: a number may be used again within one
+// tick, but not born twice at once.
+type birth struct {
+	pid   uint32
+	start uint64 // ns
+}
+
+// add reports whether the process is new.
+func (r *recent) add(b birth) bool {
+	if _, dup := r.set[b]; dup {
 		return false
 	}
 	if r.set == nil {
-		r.set = make(map[ID]struct{}, len(r.ring))
+		r.set = make(map[birth]struct{}, len(r.ring))
 	}
 	delete(r.set, r.ring[r.next])
-	r.ring[r.next] = id
+	r.ring[r.next] = b
 	r.next = (r.next + 1) % len(r.ring)
-	r.set[id] = struct{}{}
+	r.set[b] = struct{}{}
 	return true
 }
 

@@ -169,15 +169,32 @@ func TestExitIsAnnounced(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(sources(t))) {
 		t.Run(name, func(t *testing.T) {
 			c := watch(t, sources(t)[name](t))
-			if name == "scan" || name == "connector" {
-				// These know only who was alive when they began.
-				time.Sleep(100 * time.Millisecond)
-			}
+			listening(t, c)
 			t.Run("code", func(t *testing.T) { exitCode(t, c) })
 			t.Run("signal", func(t *testing.T) { killed(t, c) })
 			t.Run("threads", func(t *testing.T) { threads(t, c) })
 		})
 	}
+}
+
+// listening returns when the source is at work: when it has announced a death.
+func listening(t *testing.T, c *collector) {
+	t.Helper()
+	for range 200 {
+		pid := fork(t, 0)
+		select {
+		case <-c.news:
+		case <-time.After(50 * time.Millisecond): // a zombie so long: a scan must see it
+		}
+		reap(t, pid)
+		c.mu.Lock()
+		n := len(c.got)
+		c.mu.Unlock()
+		if n > 0 {
+			return
+		}
+	}
+	t.Fatal("the source announces nothing")
 }
 
 func exitCode(t *testing.T, c *collector) {

@@ -126,7 +126,6 @@ const (
 	kindOOM  = 3
 
 	flagOOMVictim = 1
-	flagThreaded  = 2
 )
 
 func (k *Kernel) dispatch(r *obj.ProcessProcessRecord, seen *recent, handle func(Exit)) {
@@ -139,7 +138,7 @@ func (k *Kernel) dispatch(r *obj.ProcessProcessRecord, seen *recent, handle func
 	}
 	switch r.Kind {
 	case kindExit:
-		if r.Flags&flagThreaded != 0 && !seen.add(exit.ID) {
+		if !seen.add(birth{r.Pid, r.Start}) {
 			return
 		}
 		exit.Status = Status{WaitStatus: syscall.WaitStatus(r.Code), Known: true}

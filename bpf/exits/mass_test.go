@@ -30,16 +30,7 @@ func TestMassDeath(t *testing.T) {
 
 func massDeath(t *testing.T, source Source, deaths int) {
 	c := watch(t, source)
-	// Not before the source listens: the first announced death says so.
-	for listening := false; !listening; {
-		pid := fork(t, 0)
-		reap(t, pid)
-		select {
-		case <-c.news:
-			listening = true
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	listening(t, c)
 	c.mu.Lock()
 	clear(c.got)
 	c.mu.Unlock()

@@ -94,13 +94,13 @@ func TestTable(t *testing.T) {
 
 func TestRecentForgets(t *testing.T) {
 	var r recent
-	if !r.add(ID{1, 1}) || r.add(ID{1, 1}) {
+	if !r.add(birth{1, 1}) || r.add(birth{1, 1}) {
 		t.Error("a duplicate is not noticed")
 	}
-	for pid := range len(r.ring) {
-		r.add(ID{pid + 2, 1})
+	for pid := range uint32(len(r.ring)) {
+		r.add(birth{pid + 2, 1})
 	}
-	if !r.add(ID{1, 1}) {
+	if !r.add(birth{1, 1}) {
 		t.Error("nothing is forgotten")
 	}
 	if len(r.set) > len(r.ring) {

@@ -20,7 +20,6 @@ struct cgroup_subsys_state { struct cgroup *cgroup; };
 
 struct signal_struct {
 	atomic_t live;
-	int nr_threads;
 	int group_exit_code;
 	unsigned int flags;
 	struct mm_struct *oom_mm;                        /* set for an OOM victim */

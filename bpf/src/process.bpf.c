@@ -35,8 +35,8 @@ static inline int exited(void *ctx, struct task_struct *task)
 	count(SEEN);
 	/*
 	 * do_exit() has already taken this thread off signal->live. Two threads
-	 * that leave together may both see zero: PROCESS_THREADED asks the
-	 * reader to drop the second record.
+	 * that leave together may both see zero: the reader drops the second
+	 * record of a process.
 	 */
 	signal = read(task->signal);
 	if (read(signal->live.counter) > 0)
@@ -51,8 +51,6 @@ static inline int exited(void *ctx, struct task_struct *task)
 		r.code = read(leader->exit_code);
 	if (read(signal->oom_mm))
 		r.flags |= PROCESS_OOM_VICTIM;
-	if (read(signal->nr_threads) > 1 || leader != task)
-		r.flags |= PROCESS_THREADED;
 	emit(ctx, &r, sizeof(r));
 	return 0;
 }

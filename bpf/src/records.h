@@ -16,7 +16,7 @@
 enum counter { SEEN, LOST, COUNTERS };
 
 enum process_kind { PROCESS_EXIT = 1, PROCESS_EXEC = 2, PROCESS_OOM = 3 };
-enum { PROCESS_OOM_VICTIM = 1, PROCESS_THREADED = 2 };
+enum { PROCESS_OOM_VICTIM = 1 };
 
 struct process_record {
 	u64 at;

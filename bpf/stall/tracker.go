@@ -16,8 +16,12 @@ type Limits struct {
 // DefaultLimits are generous: ordinary load does not reach them.
 var DefaultLimits = Limits{Blocked: 10 * time.Second, Starved: 5 * time.Second, Hog: 60 * time.Second}
 
-// hogShare is the part of one CPU that makes a hog.
-const hogShare = 0.9
+// hogShare is the part of one CPU that makes a hog, over the whole episode;
+// the episode ends when less than hogLeast was used between two scans.
+const (
+	hogShare = 0.9
+	hogLeast = 0.5
+)
 
 // A Sample is one task at one moment, blocked or wanting to run.
 type Sample struct {
@@ -81,6 +85,7 @@ type track struct {
 	Sample
 	kind     Kind
 	since    time.Duration // At of the first sample of this episode
+	before   time.Duration // Runtime at that moment
 	switched time.Duration // At of the first sample with this count of switches
 }
 
@@ -89,7 +94,7 @@ func (t *tracker) update(samples []Sample) []Task {
 	seen := make(map[key]track, len(samples))
 	var stalled []Task
 	for _, s := range samples {
-		now := track{Sample: s, kind: firstKind(s), since: s.At, switched: s.At}
+		now := track{Sample: s, kind: firstKind(s), since: s.At, before: s.Runtime, switched: s.At}
 		if was, known := t.seen[key{s.TID, s.Start}]; known {
 			now.follow(was)
 		}
@@ -133,12 +138,12 @@ func (t *track) follow(was track) {
 		if was.kind == Starved {
 			t.since = was.since
 		}
-	case elapsed > 0 && float64(used) >= hogShare*float64(elapsed):
+	case elapsed <= 0 || float64(used) < hogLeast*float64(elapsed):
+	case was.kind == Hog && float64(t.Runtime-was.before) >= hogShare*float64(t.At-was.since):
+		t.kind, t.since, t.before = Hog, was.since, was.before
+	case float64(used) >= hogShare*float64(elapsed):
 		// At this moment it may be off its CPU, at the end of a slice.
-		t.kind, t.since = Hog, was.At
-		if was.kind == Hog {
-			t.since = was.since
-		}
+		t.kind, t.since, t.before = Hog, was.At, was.Runtime
 	}
 }
 

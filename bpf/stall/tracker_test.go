@@ -35,6 +35,8 @@ func TestTracker(t *testing.T) {
 		"blocked after running":          {[]Sample{running(0, 0), running(s, s), blocked(2*s, 5)}, 0, 0},
 		"hog":                            {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s)}, Hog, 2 * s},
 		"hog at the end of a slice":      {[]Sample{running(0, 0), running(s, s), queued(2*s, 2*s, s/100)}, Hog, 2 * s},
+		"hog with a hiccup":              {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s), running(2*s+s/10, 2*s+s/15)}, Hog, 2*s + s/10},
+		"hog no more":                    {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s), running(3*s, 2*s+s/5)}, 0, 0},
 		"half a CPU":                     {[]Sample{running(0, 0), running(s, s/2), running(2*s, s)}, 0, 0},
 		"starved, first sight":           {[]Sample{queued(0, 0, 3*s)}, Starved, 3 * s},
 		"starved, wait not known":        {[]Sample{queued(0, s, 0), queued(s, s, 0), queued(2*s, s, 0)}, Starved, 2 * s},

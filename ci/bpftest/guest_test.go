@@ -19,7 +19,7 @@ import (
 var packages = []string{"blame", "beats", "blockio", "stall", "exits"}
 
 // bootTimeLimit bounds one guest, boot and all tests.
-const bootTimeLimit = 8 * time.Minute
+const bootTimeLimit = 15 * time.Minute
 
 func TestGuests(t *testing.T) {
 	if os.Getenv("SHISA_VM") != "1" {
@@ -105,7 +105,7 @@ var result = regexp.MustCompile(`(?m)^--- (PASS|FAIL|SKIP): (\S+) \(([0-9.]+s)\)
 // runTests runs one package's tests and reports each as a subtest of ours.
 func runTests(ctx context.Context, t *testing.T, g *vm.Guest, pkg string) {
 	t.Run(pkg, func(t *testing.T) {
-		r, err := g.Run(ctx, "/t/"+pkg, "-test.v", "-test.timeout=3m")
+		r, err := g.Run(ctx, "/t/"+pkg, "-test.v", "-test.timeout=6m")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, g.Console())
 		}
