@@ -4,7 +4,7 @@
 //
 // On a terminal a line is text with the time; under systemd, which adds the
 // time itself, it is text behind a priority prefix (sd-daemon(3), "<4>"); with
-// format json it is one object.
+// Options.JSON it is one object.
 package log
 
 import (
@@ -19,17 +19,6 @@ import (
 	"shisa/ctl/event"
 )
 
-// A Format is the form of a log line.
-type Format string
-
-// Formats.
-const (
-	Auto    Format = ""        // Journal under systemd, Text otherwise
-	Text    Format = "text"    // the same as Auto: what a person wants to read there
-	Journal Format = "journal" // priority prefix, no time
-	JSON    Format = "json"    // one object a line
-)
-
 // Fields are the details of one line. Values are written with %v.
 type Fields map[string]any
 
@@ -39,12 +28,12 @@ type Logger struct{ e *logrus.Entry }
 
 // Options select what is written, and how.
 type Options struct {
-	Level  string // least severity: "debug", "info" (also empty), "warning", "error"
-	Format Format
-	Color  bool // severities in colour, text only
+	Level string // least severity: "debug", "info" (also empty), "warning", "error"
+	JSON  bool   // one object a line
+	Color bool   // severities in colour, text only
 }
 
-// New returns a logger that writes to w. An unknown level or format is an error.
+// New returns a logger that writes to w. An unknown level is an error.
 func New(w io.Writer, o Options) (Logger, error) {
 	l := logrus.New()
 	l.SetOutput(w)
@@ -56,15 +45,9 @@ func New(w io.Writer, o Options) (Logger, error) {
 		}
 		l.SetLevel(level)
 	}
-	switch o.Format {
-	case Auto, Text:
-		l.SetFormatter(textFormat{prefix: underSystemd(), color: o.Color})
-	case Journal:
-		l.SetFormatter(textFormat{prefix: true})
-	case JSON:
+	l.SetFormatter(textFormat{prefix: underSystemd(), color: o.Color})
+	if o.JSON {
 		l.SetFormatter(jsonFormat{})
-	default:
-		return Logger{}, fmt.Errorf("log format %q: use text, journal or json", o.Format)
 	}
 	return Logger{logrus.NewEntry(l)}, nil
 }

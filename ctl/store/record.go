@@ -164,6 +164,7 @@ type Run struct {
 	Starts  int       `json:"starts"`            // of the service
 	Armed   *Armed    `json:"armed,omitempty"`   // nil: never armed
 	Leaving *Leaving  `json:"leaving,omitempty"` // nil: the service runs, or was cut off
+	LeftAt  Stamp     `json:"left_at"`           // of Leaving
 	Intents []Decided `json:"intents,omitempty"` // the last intentLimit, oldest first
 }
 
@@ -224,8 +225,18 @@ func (r Outcome) apply(s *State, _ Stamp) {
 	}
 }
 
-func (r Armed) apply(s *State, _ Stamp)   { s.Current.Armed = &r }
-func (r Leaving) apply(s *State, _ Stamp) { s.Current.Leaving = &r }
+func (r Armed) apply(s *State, _ Stamp) { s.Current.Armed = &r }
+
+// apply keeps what was ordered: the service's own stop is a part of it.
+func (r Leaving) apply(s *State, at Stamp) {
+	if old := s.Current.Leaving; old != nil && old.How != "stop" && r.How == "stop" {
+		old := *old
+		old.Phase = r.Phase
+		r = old
+	}
+	s.Current.Leaving = &r
+	s.Current.LeftAt = at
+}
 
 func (r Cell) apply(s *State, _ Stamp) {
 	cells := maps.Clone(s.Cells)
