@@ -26,10 +26,14 @@ func main() {
 	defer stop()
 	out := flag.String("out", "dist", "folder for the results")
 	only := flag.String("only", "deb,rpm,tar", "kinds of package")
+	version := flag.String("version", "", "version, instead of the newest in CHANGELOG.md")
 	names := flag.String("package", "", "packages, by name; empty: all")
 	stage := flag.String("stage", "", "lay the files of package shisa out below this folder, and stop")
 	flag.Parse()
 	b, err := newBuild(ctx, *out)
+	if err == nil && *version != "" {
+		b.version = *version
+	}
 	if err == nil && *stage != "" {
 		err = b.stageOnly(ctx, *stage)
 	} else if err == nil {

@@ -73,10 +73,11 @@ func (b *build) shisa(ctx context.Context) (*pkg, error) {
 	l := &layout{b: b}
 	l.copy(bin["shisad"], "/usr/sbin/shisad", 0o755)
 	l.copy(bin["shisa-keeper"], "/usr/sbin/shisa-keeper", 0o755)
-	l.copy(bin["shisa"], "/usr/bin/shisa", 0o755)
+	l.copy(bin["shisa"], "/usr/sbin/shisa", 0o755)
 	l.units("systemd", "/usr/lib/systemd/system")
 	l.tree("packaging/files", "/")
 	l.text("/usr/share/shisa/version", b.version+"\n")
+	l.text("/usr/lib/systemd/system-preset/80-shisa.preset", "enable "+strings.Join(b.units, "\nenable ")+"\n")
 	l.copy("README.md", "/usr/share/doc/shisa/README.md", 0o644)
 	l.fromProgram(ctx, bin["shisa"])
 	if err := l.err(); err != nil {
