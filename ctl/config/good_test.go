@@ -199,6 +199,40 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Hostile files are refused before they cost much, and a flood of problems is
+// cut without making a configuration look usable.
+func TestFloods(t *testing.T) {
+	var keys, monitors strings.Builder
+	for i := range keyLimit + 1 {
+		fmt.Fprintf(&keys, "k%d = 1\n", i)
+	}
+	for i := range 3000 {
+		fmt.Fprintf(&monitors, "[[monitor]]\nname = \"m%d\"\ntype = \"http\"\nurl = \"u\"\npassword = \"literal\"\nrecovery.script = \"/s\"\n", i)
+	}
+	excess := "nested deeper than 32, or more than 1000 keys in one table; no table of this format is"
+	for _, tt := range []struct {
+		name, src string
+		n         int
+		last      string
+	}{
+		{"nested", "a = " + strings.Repeat("[", SizeLimit-10), 1, "f:1: " + excess},
+		{"nested tables", "a = " + strings.Repeat("{a=", SizeLimit/4), 1, "f:1: " + excess},
+		{"dotted", strings.Repeat("a.", SizeLimit/2-10) + "a = 1", 1, "f:1: " + excess},
+		{"header", "[" + strings.Repeat("a.", SizeLimit/2-10) + "a]", 1, "f:1: " + excess},
+		{"keys", keys.String(), 1, fmt.Sprintf("f:%d: %s", keyLimit+1, excess)},
+		{"warnings", monitors.String(), ProblemLimit + 1, "warning: there are 5000 more problems; mend these first"},
+		{"an error among warnings", monitors.String() + "[[monitor]]\n", ProblemLimit + 3, "warning: there are 5000 more problems; mend these first"},
+	} {
+		m, problems := Parse([]byte(tt.src), "f", "", fakes())
+		if len(problems) != tt.n || !strings.HasSuffix(problems[len(problems)-1].String(), tt.last) {
+			t.Errorf("%s: %d problems, the last %v", tt.name, len(problems), problems[len(problems)-1])
+		}
+		if (m != nil) != (tt.name == "warnings") {
+			t.Errorf("%s: model %v", tt.name, m != nil)
+		}
+	}
+}
+
 func TestSchema(t *testing.T) {
 	data, err := json.Marshal(Schema(fakes()))
 	if err != nil {

@@ -74,7 +74,7 @@ late = 1
 func checkIndex(t *testing.T, src []byte) {
 	t.Helper()
 	s := index(string(src))
-	if s.tooDeep > 0 {
+	if s.excess > 0 {
 		return // and is refused before it is decoded
 	}
 	var raw any

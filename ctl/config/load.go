@@ -91,11 +91,11 @@ func Parse(source []byte, name, dir string, reg Registry) (*Model, Problems) {
 		r.checkReferences()
 		r.checkFiles()
 	}
-	r.problems.sort()
-	if r.problems.unusable() {
-		return nil, r.problems
+	problems := r.all()
+	if problems.unusable() {
+		return nil, problems
 	}
-	return r.m, r.problems
+	return r.m, problems
 }
 
 // A reader turns one source into a model.
@@ -106,16 +106,48 @@ type reader struct {
 	m        *Model
 	problems Problems
 
+	found map[kind]int // problems by kind, those not kept among them
+
 	groups, resources, monitors []*place // beside the slices of the model
 }
 
+// ProblemLimit bounds how many problems of one kind are reported. A mistake in
+// a program that writes configurations may be in each of 16 384 monitors.
+const ProblemLimit = 1000
+
+// A kind of problem is what decides whether the configuration can be used.
+type kind struct{ warning, outside bool }
+
+func (r *reader) report(p Problem) {
+	p.File = r.file
+	k := kind{p.Warning, p.outside}
+	if r.found == nil {
+		r.found = make(map[kind]int)
+	}
+	if r.found[k]++; r.found[k] <= ProblemLimit {
+		r.problems = append(r.problems, p)
+	}
+}
+
 func (r *reader) add(line int, key, format string, args ...any) {
-	r.problems = append(r.problems, Problem{File: r.file, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
+	r.report(Problem{Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
 func (r *reader) warn(line int, key, format string, args ...any) {
-	r.add(line, key, format, args...)
-	r.problems[len(r.problems)-1].Warning = true
+	r.report(Problem{Line: line, Key: key, Text: fmt.Sprintf(format, args...), Warning: true})
+}
+
+// all returns the problems in order, and how many more there are.
+func (r *reader) all() Problems {
+	ps, more := r.problems, -len(r.problems)
+	for _, n := range r.found {
+		more += n
+	}
+	ps.sort()
+	if more > 0 {
+		ps = append(ps, Problem{File: r.file, Line: ps[len(ps)-1].Line, Text: fmt.Sprintf("there are %d more problems; mend these first", more), Warning: true})
+	}
+	return ps
 }
 
 // decode returns what the decoder makes of source, or nil after a mistake
@@ -132,17 +164,15 @@ func (r *reader) decode(source []byte) map[string]any {
 	}
 	text := string(source)
 	s := index(text)
-	if s.tooDeep > 0 {
-		r.add(s.tooDeep, "", "nested deeper than %d; no table of this format is", nestingLimit)
+	if s.excess > 0 {
+		r.add(s.excess, "", "nested deeper than %d, or more than %d keys in one table; no table of this format is", nestingLimit, keyLimit)
 		return nil
 	}
 	r.root = s.root
 	// Decoding into an any, not a map, saves the decoder a copy of everything.
 	var raw any
 	if _, err := toml.Decode(text, &raw); err != nil {
-		p := syntax(err, s)
-		p.File = r.file
-		r.problems = append(r.problems, p)
+		r.report(syntax(err, s))
 		return nil
 	}
 	table := raw.(map[string]any)

@@ -200,7 +200,5 @@ func (r *reader) checkSecret(text string, line int, key string) {
 
 // missing reports what is wrong outside of the text.
 func (r *reader) missing(line int, key string, cause error, format string, args ...any) {
-	r.add(line, key, format, args...)
-	p := &r.problems[len(r.problems)-1]
-	p.cause, p.outside = cause, true
+	r.report(Problem{Line: line, Key: key, Text: fmt.Sprintf(format, args...), cause: cause, outside: true})
 }

@@ -12,6 +12,10 @@ import (
 // using up stack or time on a hostile file.
 const nestingLimit = 32
 
+// keyLimit bounds how many keys one table may have. Ours have less than a
+// hundred; each unknown key is compared with all of them to guess what was meant.
+const keyLimit = 1000
+
 // A scanner builds the index. It accepts every valid file and makes the best
 // of a broken one, which the decoder then refuses.
 type scanner struct {
@@ -20,7 +24,7 @@ type scanner struct {
 	line     int
 	root     *place
 	repeats  []repeat
-	tooDeep  int // line of what is nested too deep; 0: nothing is
+	excess   int // line of what is nested too deep or has too many keys; 0: nothing is
 	unclosed int // line where text begins that does not end; 0: none does
 
 	parts []string // of the latest key
@@ -32,7 +36,7 @@ func index(src string) *scanner {
 	s := &scanner{src: strings.TrimPrefix(src, "\xef\xbb\xbf"), line: 1}
 	s.root = s.place("")
 	table := s.root
-	for s.tooDeep == 0 && s.skipBlank() {
+	for s.excess == 0 && s.skipBlank() {
 		if s.src[s.pos] == '[' {
 			table = s.header()
 		} else if !s.keyValue(table, 0) {
@@ -59,7 +63,9 @@ func (s *scanner) enter(p *place, key string) *place {
 	if c == nil {
 		c = s.place(key)
 		c.implicit = true
-		p.adopt(c)
+		if p.adopt(c); p.count > keyLimit {
+			s.excess = s.line
+		}
 	}
 	return c
 }
@@ -175,7 +181,7 @@ func (s *scanner) key() []string {
 			return nil
 		}
 		if parts = append(parts, part); len(parts) > nestingLimit {
-			s.tooDeep = s.line
+			s.excess = s.line
 			return nil
 		}
 		s.skipSpace()
@@ -220,7 +226,7 @@ func (s *scanner) value(p *place, depth int) {
 		}
 	case '[', '{':
 		if depth++; depth > nestingLimit {
-			s.tooDeep = s.line
+			s.excess = s.line
 			return
 		}
 		s.pos++
@@ -236,7 +242,7 @@ func (s *scanner) value(p *place, depth int) {
 
 // inside reads what stands between brackets of a list or inline table.
 func (s *scanner) inside(p *place, open byte, depth int) {
-	for s.tooDeep == 0 && s.skipBlank() {
+	for s.excess == 0 && s.skipBlank() {
 		before := s.pos
 		switch {
 		case s.accept(","):
