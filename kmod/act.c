@@ -153,6 +153,7 @@ static void clpka_report(struct clpka_countdown *cd, u32 action, u64 deadline, u
 static void clpka_do_power_off(struct work_struct *work)
 {
 	kernel_power_off();
+	emergency_restart();	/* it came back: there is no way to power off */
 }
 
 static DECLARE_WORK(clpka_power_off_work, clpka_do_power_off);

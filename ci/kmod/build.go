@@ -30,11 +30,11 @@ func (b builder) build(ctx context.Context, source vm.Source, k vm.Kernel, folde
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(b.tree, folder))); err != nil {
 		return "", fmt.Errorf("build %s: %w", name, err)
 	}
-	args := []string{"-s", "-C", headers, "M=" + dir, "W=1", "modules"}
-	words, native := command(ctx, "make", args...)
+	args := []string{"-s", "M=" + dir, "W=1", "modules"}
+	words, native := command(ctx, "make", append([]string{"-C", headers}, args...)...)
 	if native != nil {
 		// Headers of a newer distribution bring tools that want its C library.
-		if words, err = b.inSid(ctx, args); err != nil {
+		if words, err = b.inSid(ctx, headers, args); err != nil {
 			return "", fmt.Errorf("build %s for %s: %w", name, k.Name, errors.Join(native, err))
 		}
 	}
@@ -44,9 +44,10 @@ func (b builder) build(ctx context.Context, source vm.Source, k vm.Kernel, folde
 	return filepath.Join(dir, name+".ko"), nil
 }
 
-// inSid runs make in a small installation of the newest distribution, at the same
-// paths, in a mount namespace of its own.
-func (b builder) inSid(ctx context.Context, args []string) (string, error) {
+// inSid runs make in a small installation of the newest distribution, in a mount
+// namespace of its own. Headers know the path where they are normally installed, so
+// they are mounted there, and where ci/vm keeps them as well, read-only.
+func (b builder) inSid(ctx context.Context, headers string, args []string) (string, error) {
 	cache, err := vm.CacheDir()
 	if err != nil {
 		return "", err
@@ -59,15 +60,17 @@ func (b builder) inSid(ctx context.Context, args []string) (string, error) {
 	if err != nil || len(compilers) == 0 {
 		return "", fmt.Errorf("%s has no compiler: remove it to have it made anew", root)
 	}
-	const script = `set -e; root=$1; cache=$2; work=$3; shift 3
-mkdir -p "$root$cache" "$root$work"
+	const script = `set -e; root=$1; headers=$2; work=$3; shift 3
+bind() { mkdir -p "$root$2"; mount --bind "$1" "$root$2"; mount -o "remount,bind,$3" "$root$2"; }
 mount -t proc proc "$root/proc"
-mount --rbind "$cache" "$root$cache"
-mount --bind "$work" "$root$work"
+bind "$headers" "$headers" ro
+bind "$headers/src" /usr/src ro
+for kbuild in "$headers"/lib/linux-kbuild-*; do bind "$kbuild" "/usr/lib/${kbuild##*/}" ro; done
+bind "$work" "$work" rw
 exec chroot "$root" make "$@"`
-	args = append(slices.Clone(args), "CC="+filepath.Base(slices.Max(compilers)))
-	kernels := filepath.Join(cache, "kernels")
-	return command(ctx, "unshare", append([]string{"-m", "sh", "-c", script, "sh", root, kernels, b.work}, args...)...)
+	usr := filepath.Dir(filepath.Dir(headers))
+	args = append([]string{"-C", "/usr/src/" + filepath.Base(headers), "CC=" + filepath.Base(slices.Max(compilers))}, args...)
+	return command(ctx, "unshare", append([]string{"-m", "sh", "-c", script, "sh", root, usr, b.work}, args...)...)
 }
 
 // makeSid installs the newest distribution's compiler, once.

@@ -110,4 +110,9 @@ func (r *rig) test(ctx context.Context, o options, rep *report) {
 			}
 		}
 	}
+	for _, s := range scenarios(o.fuzz, o.quick) {
+		if o.run.MatchString("clpka/"+s.name) && (s.quick || !o.quick) && ctx.Err() == nil {
+			rep.add(s.test(ctx, r))
+		}
+	}
 }

@@ -59,7 +59,6 @@ func (r *rig) boot(ctx context.Context, s setup) (*vm.Guest, error) {
 		Machine:     s.machine,
 		Cmdline:     s.cmdline,
 		Modules:     append(load, "faults"),
-		Present:     []string{"clpka"},
 		ModuleFiles: []string{r.clpka, r.faults},
 		Binaries:    map[string]string{tool: "./ci/kmod/guest"},
 		Files:       s.files,
@@ -69,7 +68,9 @@ func (r *rig) boot(ctx context.Context, s setup) (*vm.Guest, error) {
 // A shot is a countdown that was pinged for the last time.
 type shot struct {
 	guest    *vm.Guest
-	deadline time.Time // by the host's clock
+	owner    *vm.Proc      // the process that holds it; nil: not ours
+	deadline time.Time     // by the host's clock
+	grace    time.Duration // how long after it something may still happen; 0: never
 }
 
 // hold runs the tool's hold command and returns when it has pinged.
@@ -79,29 +80,29 @@ func hold(ctx context.Context, g *vm.Guest, timeout time.Duration, args ...strin
 	if err != nil {
 		return nil, err
 	}
-	failed := make(chan error, 1)
-	go func() { // ends with the guest
-		r, err := p.Wait(ctx)
-		failed <- fmt.Errorf("hold ended: %v %s", err, r.Stderr)
-	}()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	device := "/dev/clpka"
+	if i := slices.Index(args, "-device"); i >= 0 {
+		device = args[i+1]
+	}
+	waitCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	pinged := func(e vm.Event) bool { return e.Kind == vm.KindMark && strings.HasPrefix(e.Text, "ping ") }
-	mark, err := g.WaitEvent(ctx, pinged)
+	mark, err := g.WaitEvent(waitCtx, pinged(device))
 	if err != nil {
-		select {
-		case err2 := <-failed:
-			return nil, errors.Join(err, err2)
-		default:
-			return nil, err
-		}
+		return nil, fmt.Errorf("hold %s: %w: %s", device, err, p.Output())
 	}
 	offset, err := clockOffset(g.Events())
 	if err != nil {
 		return nil, err
 	}
-	ns, err := strconv.ParseInt(strings.TrimPrefix(mark.Text, "ping "), 10, 64)
-	return &shot{guest: g, deadline: offset.Add(time.Duration(ns) + timeout)}, err
+	ns, err := strconv.ParseInt(strings.Fields(mark.Text)[1], 10, 64)
+	return &shot{guest: g, owner: p, deadline: offset.Add(time.Duration(ns) + timeout)}, err
+}
+
+// pinged is true for hold's word that it has pinged a device.
+func pinged(device string) func(vm.Event) bool {
+	return func(e vm.Event) bool {
+		return e.Kind == vm.KindMark && strings.HasPrefix(e.Text, "ping ") && strings.HasSuffix(e.Text, " "+device)
+	}
 }
 
 // clockOffset returns the time on the host when the guest's clock was 0, from the
@@ -136,7 +137,7 @@ func (s *shot) outcome(ctx context.Context, kinds ...string) (vm.Event, error) {
 	if len(kinds) == 0 {
 		kinds = outcomes
 	}
-	ctx, cancel := context.WithDeadline(ctx, s.deadline.Add(never))
+	ctx, cancel := context.WithDeadline(ctx, s.deadline.Add(max(s.grace, never)))
 	defer cancel()
 	e, err := s.guest.WaitEvent(ctx, func(e vm.Event) bool { return slices.Contains(kinds, e.Kind) })
 	if errors.Is(err, context.DeadlineExceeded) {

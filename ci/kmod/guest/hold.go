@@ -57,14 +57,14 @@ func hold(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := mark("ping %d", monotonic()); err != nil {
+	if err := mark("ping %d %s", monotonic(), *device); err != nil {
 		return err
 	}
 	time.Sleep(settle)
 	if err := hurt(*fault, *hogs, *reboot); err != nil {
 		return err
 	}
-	select {}
+	return unix.Pause()
 }
 
 // armShutdown arms the shutdown countdown and disarms the main one.

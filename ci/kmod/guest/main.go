@@ -9,6 +9,7 @@
 //	guest fuzz SECONDS      hostile calls of all kinds
 //	guest bench             cost of a ping and of being armed
 //	guest api               calls and their answers, as a user of the watchdog API sees them
+//	guest pretimeout        let a pretimeout happen, see it as a uevent, ping, disarm
 //	guest kexec IMAGE CMDLINE now|crash   load a kernel; now: and start it
 package main
 
@@ -29,6 +30,8 @@ var commands = map[string]func([]string) error{
 	"bench":    bench,
 	"api":      api,
 	"kexec":    kexec,
+
+	"pretimeout": pretimeout,
 }
 
 func main() {
