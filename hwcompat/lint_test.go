@@ -15,6 +15,7 @@ import (
 func TestLintRefuses(t *testing.T) {
 	source := fstest.MapFS{
 		"ci/vm/power_test.go": {Data: []byte("package vm\n\nfunc TestPower(t *testing.T) {}\n")},
+		"ci/vm/table.go":      {Data: []byte("package vm\n\nvar cases = []string{\"i6300esb\"}\n")},
 	}
 	claim := func(c hwcompat.Claim) func(*hwcompat.Matrix) {
 		return func(m *hwcompat.Matrix) {
@@ -38,6 +39,7 @@ func TestLintRefuses(t *testing.T) {
 		want  string // empty: nothing to refuse
 	}{
 		{"a test that exists", claim(good), ""},
+		{"a case of a table", with(func(c *hwcompat.Claim) { c.Evidence = "ci/vm i6300esb/reset" }), ""},
 		{"a test that does not exist", with(func(c *hwcompat.Claim) { c.Evidence = "ci/vm TestNothing" }), "no such test"},
 		{"a test elsewhere", with(func(c *hwcompat.Claim) { c.Evidence = "ctl/daemon TestPower" }), "not a package below ci"},
 		{"works by hearsay", with(func(c *hwcompat.Claim) { c.Verified = hwcompat.ByDocument }), "works cannot be verified by document"},

@@ -65,7 +65,7 @@ type Claim struct {
 	Subjects []Subject    `toml:"subjects" json:"subjects"`
 	State    State        `toml:"state" json:"state"`
 	Verified Verification `toml:"verified" json:"verified"`
-	Evidence string       `toml:"evidence" json:"evidence"` // for ByVM: package path, a space, the test's name
+	Evidence string       `toml:"evidence" json:"evidence"` // for ByVM: package below ci, a space, test or case
 	Since    string       `toml:"since" json:"since"`       // first version of ours for which it holds
 	Date     string       `toml:"date" json:"date"`         // YYYY-MM-DD
 }
