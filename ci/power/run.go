@@ -33,7 +33,7 @@ func Run(ctx context.Context, cases []Case, out, console io.Writer) (*Report, er
 	s := &stage{console: console}
 	defer s.close()
 	for _, c := range cases {
-		if err := s.play(c.Kernel); err != nil {
+		if err := s.play(ctx, c.Kernel); err != nil {
 			return report, err
 		}
 		res := s.run(ctx, c)
@@ -57,12 +57,12 @@ type stage struct {
 }
 
 // play makes the stage that of another kernel.
-func (s *stage) play(kernel string) error {
+func (s *stage) play(ctx context.Context, kernel string) error {
 	if s.kernel.Name == kernel {
 		return nil
 	}
 	s.close()
-	k, err := vm.Cached(kernel)
+	k, err := vm.Get(ctx, kernel)
 	if err != nil {
 		return err
 	}

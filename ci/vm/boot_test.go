@@ -3,6 +3,7 @@ package vm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,37 +14,41 @@ import (
 	"shisa/ci/vm/wire"
 )
 
-// bootKernels returns the kernels that this run boots; without SHISA_VM=1 the test
-// is skipped.
-func bootKernels(t *testing.T) []Kernel {
+// bootKernels returns the names of the kernels that this run boots; without
+// SHISA_VM=1 the test is skipped.
+func bootKernels(t *testing.T) []string {
 	t.Helper()
 	if os.Getenv("SHISA_VM") != "1" {
 		t.Skip("boots guests only with SHISA_VM=1 (make vm-test)")
 	}
 	if name := os.Getenv("SHISA_VM_KERNEL"); name != "" {
-		k, err := Cached(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return []Kernel{k}
+		return []string{name}
 	}
-	kernels, err := CachedKernels()
+	sources, err := Sources()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(kernels) == 0 {
-		t.Fatal("no kernel is in the cache: go run ./ci/vm/cmd/vm fetch")
+	var names []string
+	for _, s := range sources {
+		names = append(names, s.Name)
 	}
-	return kernels
+	return names
 }
 
 // TestBoot boots each kernel with all devices, uses every method of Guest once,
 // resets it and boots it again with the same disk.
 func TestBoot(t *testing.T) {
-	for _, k := range bootKernels(t) {
-		t.Run(k.Name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	for _, name := range bootKernels(t) {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 			defer cancel()
+			k, err := Get(ctx, name)
+			if errors.Is(err, ErrUnavailable) {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 			disk := filepath.Join(t.TempDir(), "state.img")
 			if err := MakeDisk(ctx, disk, 64); err != nil {
 				t.Fatal(err)

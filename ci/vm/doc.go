@@ -8,6 +8,6 @@
 //
 // Only TCG is used, so that the tests run wherever QEMU does; a boot takes a few
 // seconds. The boot tests of this package run when SHISA_VM=1 is set (make vm-test
-// sets it) and then boot every kernel that is in the cache, or the one that
-// SHISA_VM_KERNEL names.
+// sets it) and then boot every kernel of ci/kernels.txt, or the one that
+// SHISA_VM_KERNEL names; what is not in the cache is fetched.
 package vm

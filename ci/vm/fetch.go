@@ -16,6 +16,24 @@ import (
 // caller decides whether its tests can do without.
 var ErrUnavailable = errors.New("the distribution's archive has no such kernel")
 
+// Get returns the kernel of that name in ci/kernels.txt, from the cache if it is
+// there. Its errors are those of Fetch.
+func Get(ctx context.Context, name string) (Kernel, error) {
+	if k, err := Cached(name); !errors.Is(err, ErrNotCached) {
+		return k, err
+	}
+	sources, err := Sources()
+	if err != nil {
+		return Kernel{}, err
+	}
+	for _, s := range sources {
+		if s.Name == name {
+			return Fetch(ctx, s, false)
+		}
+	}
+	return Kernel{}, fmt.Errorf("ci/kernels.txt has no kernel %q", name)
+}
+
 // Fetch returns a kernel from the cache and gets it from the distribution's
 // packages first when it is not there, or when refresh asks for a newer one. It
 // needs apt-get, dpkg and a configured Debian mirror, not root. Several processes

@@ -64,7 +64,7 @@ func load(args []string) (func() error, error) {
 		end := time.Now().Add(*seconds)
 		for range 2 * runtime.NumCPU() {
 			go func() {
-				for time.Now().Before(end) { //nolint:revive // burns CPU
+				for time.Now().Before(end) { // burns CPU
 				}
 			}()
 		}

@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string) (failed int, err error) {
 		}
 		return 0, nil
 	}
-	if err := fetch(ctx, cases); err != nil {
+	if cases, err = fetch(ctx, cases, choice.Kernels); err != nil {
 		return 0, err
 	}
 	var copyTo io.Writer
@@ -118,18 +118,25 @@ func kernelNames(choice power.Choice) ([]string, error) {
 	return list, nil
 }
 
-// fetch gets the kernels that the cases need.
-func fetch(ctx context.Context, cases []power.Case) error {
-	sources, err := vm.Sources()
-	if err != nil {
-		return err
-	}
-	for _, s := range sources {
-		if slices.ContainsFunc(cases, func(c power.Case) bool { return c.Kernel == s.Name }) {
-			if _, err := vm.Fetch(ctx, s, false); err != nil {
-				return err
-			}
+// fetch gets the kernels of the cases. Those that the distribution no longer has
+// are left out, loudly, unless they were asked for by name.
+func fetch(ctx context.Context, cases []power.Case, asked []string) ([]power.Case, error) {
+	var left []power.Case
+	gone := ""
+	for _, c := range cases {
+		if c.Kernel == gone {
+			continue
+		}
+		_, err := vm.Get(ctx, c.Kernel)
+		switch {
+		case errors.Is(err, vm.ErrUnavailable) && !slices.Contains(asked, c.Kernel):
+			fmt.Fprintln(os.Stderr, "power: left out:", err)
+			gone = c.Kernel
+		case err != nil:
+			return nil, err
+		default:
+			left = append(left, c)
 		}
 	}
-	return nil
+	return left, nil
 }
