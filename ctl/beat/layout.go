@@ -33,6 +33,13 @@ const (
 	flagUsed int64 = 1 << 0 // the slot counts; without it all else in it is void
 )
 
+// Names of the slots of the optional checks of package stall. What does not go
+// on there is not the daemon, and the witness says so.
+const (
+	FileCheck   = "stall/file"
+	ThreadCheck = "stall/thread"
+)
+
 type page struct {
 	magic    [8]byte
 	version  uint32

@@ -3,19 +3,14 @@ package witness
 import (
 	"fmt"
 	"strings"
+
+	"shisa/ctl/beat"
 )
 
 const (
 	memoryLow   = 2  // percent of memory available, from which on it counts as exhausted
 	memoryStall = 30 // percent of time that all tasks wait for memory
 	cpuStall    = 60 // percent of time that some task waits for a processor
-)
-
-// Names of the slots that package stall makes for its checks. What hangs in
-// them is not the daemon.
-const (
-	FileBeat   = "stall/file"
-	ThreadBeat = "stall/thread"
 )
 
 // judge names the cause that r's evidence speaks for, the most specific first.
@@ -33,9 +28,9 @@ func (r *Record) judge() {
 	case r.starvedOfMemory():
 		r.Cause, r.Text = OutOfMemory, fmt.Sprintf("memory is exhausted: %d of %d MiB available, swap %d of %d MiB free",
 			r.Memory.Available>>10, r.Memory.Total>>10, r.Memory.SwapFree>>10, r.Memory.SwapTotal>>10)
-	case r.Beat == FileBeat:
+	case r.Beat == beat.FileCheck:
 		r.Cause, r.Text = FileSystem, "the file system of the state directory does not answer"+blockedIn(r.Blocked)
-	case r.Beat == ThreadBeat:
+	case r.Beat == beat.ThreadCheck:
 		r.Cause, r.Text = NoThreads, "no thread can be made"
 	case d.State == "D":
 		r.Cause, r.Text = DaemonBlocked, fmt.Sprintf("shisad (process %d) is blocked in the kernel, in %s", d.PID, or(d.Wait, "an unknown place"))
