@@ -40,9 +40,7 @@ func (r *reader) read(raw map[string]any) {
 	for _, sec := range sections {
 		r.decodeSection(sec, raw[sec.name])
 	}
-	for i, table := range r.list(raw, groupTable, MaxGroups) {
-		r.decodeGroup(table, r.root.child(groupTable).item(i), i)
-	}
+	r.decodeGroups(r.list(raw, groupTable, MaxGroups))
 	resources, shapes := r.list(raw, resourceTable, MaxResources), map[string]*resourceShape{}
 	r.m.Resources = make([]Resource, 0, len(resources))
 	for i, table := range resources {
@@ -157,12 +155,17 @@ func text(raw any) string {
 	return s
 }
 
-func (r *reader) decodeGroup(raw map[string]any, at *place, i int) {
-	g := Group{Line: at.line}
+func (r *reader) decodeGroups(all []map[string]any) {
+	var g Group
 	var set param.Set
 	declareGroup(&g, &set)
-	r.table(at, label(groupTable, text(raw["name"]), i), &set, nil, raw)
-	r.m.Groups, r.groups = append(r.m.Groups, g), append(r.groups, at)
+	for i, raw := range all {
+		at := r.root.child(groupTable).item(i)
+		set.Reset()
+		r.table(at, label(groupTable, text(raw["name"]), i), &set, nil, raw)
+		g.Line = at.line
+		r.m.Groups, r.groups = append(r.m.Groups, g), append(r.groups, at)
+	}
 }
 
 // A resourceShape decodes the resources of one type. It is made once a type,

@@ -119,6 +119,9 @@ func (e *exampler) keys(specs []*param.Spec, values map[string]any) {
 		if r := sp.Range(); r != "" {
 			help += " (" + r + ")"
 		}
+		if sp.Default == "" {
+			help += " Left out by default."
+		}
 		text := cmp.Or(sp.Default, "[]")
 		if v, ok := values[sp.Name]; ok {
 			text = param.Literal(v)

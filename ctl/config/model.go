@@ -12,6 +12,11 @@
 //	err := config.Install("/tmp/new", "/etc/shisa")   // apply: after Load of the candidate found no error
 //	config.WriteDefault(os.Stdout, reg)               // default
 //
+// A daemon that finds problems at boot uses the model all the same when there
+// is one, because then only a script or a secret is missing ([Parse]), and
+// [Default] when there is none. [Reveal] puts secrets in place of references
+// just before a monitor or resource is built.
+//
 // The keys of the file are declared in sections.go and nowhere else; the types
 // declare theirs. The JSON schema for editors ([Schema]), the manual's
 // reference ([Reference]) and the default configuration derive from that.
@@ -162,7 +167,7 @@ type Resource struct {
 	OnStartFailure recovery.Action // a final action; NoAction stops going on
 	StartGoOn      bool            // with NoAction: start the following resources all the same
 	OnStopFailure  recovery.Action
-	Params         map[string]any // of the type
+	Params         map[string]any // of the type, without those that are defaults; see Reveal
 	Line           int
 }
 
@@ -175,7 +180,7 @@ type Monitor struct {
 	Target   string // resource; empty: none
 	Timing   monitor.Timing
 	Recovery Recovery
-	Params   map[string]any // of the type
+	Params   map[string]any // of the type, without those that are defaults; see Reveal
 	Line     int
 }
 
