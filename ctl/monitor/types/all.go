@@ -8,6 +8,7 @@ import (
 	"shisa/ctl/monitor/types/http"
 	"shisa/ctl/monitor/types/pid"
 	"shisa/ctl/monitor/types/process"
+	"shisa/ctl/monitor/types/systemd"
 	"shisa/ctl/monitor/types/tcp"
 )
 
@@ -18,6 +19,7 @@ func All() []monitor.Type {
 		http.Type,
 		pid.Type,
 		process.Type,
+		systemd.Type,
 		tcp.Type,
 	}
 }

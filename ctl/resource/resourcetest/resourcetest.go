@@ -91,7 +91,7 @@ func checkCase(t *testing.T, typ resource.Type, c Case) {
 	if _, err := proc.Default(); err != nil {
 		t.Fatal(err)
 	}
-	before := goleak.IgnoreCurrent()
+	before, others := goleak.IgnoreCurrent(), children(t)
 	r, err := typ.New(c.Params, c.Env)
 	if c.WantErr != "" {
 		if err == nil || !strings.Contains(err.Error(), c.WantErr) {
@@ -123,7 +123,7 @@ func checkCase(t *testing.T, typ resource.Type, c Case) {
 	if err := goleak.Find(before); err != nil {
 		t.Errorf("left behind: %v", err)
 	}
-	noChildren(t)
+	noChildren(t, others)
 }
 
 func op(t *testing.T, c Case, what, want string, do func(context.Context) error) {
@@ -147,15 +147,12 @@ func op(t *testing.T, c Case, what, want string, do func(context.Context) error)
 	}
 }
 
-// noChildren checks that no process of ours is left, not even a zombie.
-func noChildren(t *testing.T) {
+// noChildren checks that no process of ours is left but those that were there
+// before, not even a zombie.
+func noChildren(t *testing.T, before []proc.ID) {
 	t.Helper()
 	for deadline := time.Now().Add(slack); ; time.Sleep(5 * time.Millisecond) {
-		all, err := proc.List()
-		if err != nil {
-			t.Fatal(err)
-		}
-		left := slices.DeleteFunc(all, func(s proc.Stat) bool { return s.Parent != os.Getpid() })
+		left := slices.DeleteFunc(children(t), func(id proc.ID) bool { return slices.Contains(before, id) })
 		switch {
 		case len(left) == 0:
 			return
@@ -163,4 +160,18 @@ func noChildren(t *testing.T) {
 			t.Fatalf("left behind: %v", left)
 		}
 	}
+}
+
+func children(t *testing.T) (ids []proc.ID) {
+	t.Helper()
+	all, err := proc.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if s.Parent == os.Getpid() {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
 }

@@ -5,11 +5,13 @@ package types
 import (
 	"shisa/ctl/resource"
 	"shisa/ctl/resource/types/exec"
+	"shisa/ctl/resource/types/systemd"
 )
 
 // All returns every resource type in order of name.
 func All() []resource.Type {
 	return []resource.Type{
 		exec.Type,
+		systemd.Type,
 	}
 }
