@@ -15,9 +15,10 @@ import (
 // are used twice, names that nobody has, and cycles.
 func (r *reader) checkReferences() {
 	r.checkKeepalive()
+	r.checkProtection()
 	c := &names{reader: r}
-	c.group = c.unique(groupTable, len(r.m.Groups), func(i int) (string, *place) { return r.m.Groups[i].Name, r.groups[i] })
-	c.resource = c.unique(resourceTable, len(r.m.Resources), func(i int) (string, *place) { return r.m.Resources[i].Name, r.resources[i] })
+	c.groupAt = c.unique(groupTable, len(r.m.Groups), func(i int) (string, *place) { return r.m.Groups[i].Name, r.groups[i] })
+	c.resourceAt = c.unique(resourceTable, len(r.m.Resources), func(i int) (string, *place) { return r.m.Resources[i].Name, r.resources[i] })
 	c.unique(monitorTable, len(r.m.Monitors), func(i int) (string, *place) { return r.m.Monitors[i].Name, r.monitors[i] })
 	c.checkGroups()
 	c.checkResources()
@@ -59,11 +60,34 @@ func (r *reader) checkKeepalive() {
 	}
 }
 
-// names are the indexes of groups and resources by name.
+// checkProtection warns of settings that take protection away, which must
+// never happen unseen. Who only observes knows that nothing is protected.
+func (r *reader) checkProtection() {
+	m := r.m
+	if m.Mode != Protect {
+		return
+	}
+	for _, c := range []struct {
+		bad                bool
+		section, key, text string
+	}{
+		{!m.Stall.Enabled, "stall", "enabled", "nothing resets the machine when user space stalls"},
+		{m.Keepalive.Method == "none" && m.Keepalive.Backstop == "none", "keepalive", "method", "nothing resets the machine when user space stalls"},
+		{m.Keepalive.Action == keepalive.None, "keepalive", "action", "nothing happens to the machine when user space stalls"},
+		{m.Server.RecoverySuppress, "server", "suppress_recovery", "nothing is recovered, though the mode is protect"},
+		{!m.Limiter.Enabled, "limiter", "enabled", "nothing ends a loop of reboots"},
+	} {
+		if c.bad {
+			r.warn(r.root.child(c.section).at(c.key), c.section+"."+c.key, "%s", c.text)
+		}
+	}
+}
+
+// names knows where in the model groups and resources stand.
 type names struct {
 	*reader
-	group    map[string]int
-	resource map[string]int
+	groupAt    map[string]int
+	resourceAt map[string]int
 }
 
 // unique returns the index of each of n names; the first of equal ones stands.
@@ -126,12 +150,12 @@ func (c *names) checkGroups() {
 	for i, g := range c.m.Groups {
 		at, prefix := c.groups[i], label(groupTable, g.Name, i)
 		c.each(g.StartAfter, at, "start_after", prefix+".start_after", func(name string, line int) {
-			if c.known(groupTable, c.group, name, line, prefix+".start_after") && g.Auto && !c.m.Groups[c.group[name]].Auto {
+			if c.known(groupTable, c.groupAt, name, line, prefix+".start_after") && g.Auto && !c.m.Groups[c.groupAt[name]].Auto {
 				c.warn(line, prefix+".start_after", "group %q is not started with the service, so this one waits %s for it", name, param.FormatDuration(g.StartWait))
 			}
 		})
 		c.each(g.StopAfter, at, "stop_after", prefix+".stop_after", func(name string, line int) {
-			c.known(groupTable, c.group, name, line, prefix+".stop_after")
+			c.known(groupTable, c.groupAt, name, line, prefix+".stop_after")
 		})
 	}
 	c.groupCycle("start_after", func(i int) []string { return c.m.Groups[i].StartAfter })
@@ -142,7 +166,7 @@ func (c *names) groupCycle(key string, after func(int) []string) {
 	cycle := findCycle(len(c.m.Groups), func(i int) []int {
 		var to []int
 		for _, name := range after(i) {
-			if j, ok := c.group[name]; ok {
+			if j, ok := c.groupAt[name]; ok {
 				to = append(to, j)
 			}
 		}
@@ -163,13 +187,13 @@ func (c *names) checkResources() {
 	for i, res := range c.m.Resources {
 		at, prefix := c.resources[i], label(resourceTable, res.Name, i)
 		if res.Group != "" {
-			c.known(groupTable, c.group, res.Group, at.at("group"), prefix+".group")
+			c.known(groupTable, c.groupAt, res.Group, at.at("group"), prefix+".group")
 		}
 		c.each(res.DependsOn, at, "depends_on", prefix+".depends_on", func(name string, line int) {
-			if !c.known(resourceTable, c.resource, name, line, prefix+".depends_on") {
+			if !c.known(resourceTable, c.resourceAt, name, line, prefix+".depends_on") {
 				return
 			}
-			if other := c.m.Resources[c.resource[name]]; other.Group != res.Group {
+			if other := c.m.Resources[c.resourceAt[name]]; other.Group != res.Group {
 				c.add(line, prefix+".depends_on", "resource %q is in group %q, this one in %q; order groups with start_after", name, other.Group, res.Group)
 			}
 		})
@@ -203,7 +227,7 @@ func (c *names) resourceCycle(members map[string][]int) {
 		}
 		var to []int
 		for _, name := range res.DependsOn {
-			if j, ok := c.resource[name]; ok && c.m.Resources[j].Group == res.Group {
+			if j, ok := c.resourceAt[name]; ok && c.m.Resources[j].Group == res.Group {
 				to = append(to, j)
 			}
 		}
@@ -272,7 +296,7 @@ func findCycle(n int, edges func(int) []int) []int {
 
 func (c *names) checkMonitor(m *Monitor, at *place, prefix string) {
 	if m.Target != "" {
-		c.known(resourceTable, c.resource, m.Target, at.at("target"), prefix+".target")
+		c.known(resourceTable, c.resourceAt, m.Target, at.at("target"), prefix+".target")
 	} else {
 		switch t, ok := c.reg.Monitors[m.Type]; {
 		case ok && t.NeedsTarget:
@@ -292,9 +316,9 @@ func (c *names) checkRecovery(m *Monitor, at *place, prefix string) {
 	rec := &m.Recovery
 	switch ref := rec.Target; {
 	case ref.Kind == resourceTarget && ref.Name != m.Target: // the monitor's own is checked already
-		c.known(resourceTable, c.resource, ref.Name, where.at("target"), prefix+".target")
+		c.known(resourceTable, c.resourceAt, ref.Name, where.at("target"), prefix+".target")
 	case ref.Kind == groupTarget:
-		c.known(groupTable, c.group, ref.Name, where.at("target"), prefix+".target")
+		c.known(groupTable, c.groupAt, ref.Name, where.at("target"), prefix+".target")
 	case ref.Kind == serverTarget && rec.Policy.MaxRestart > 0:
 		c.add(where.at("restarts"), prefix+".restarts", `the server is not restarted step by step: set final_action = "reboot", or name a resource or group as target`)
 	}

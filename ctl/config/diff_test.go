@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +47,44 @@ func TestDiff(t *testing.T) {
 				t.Error("a model differs from itself")
 			}
 		})
+	}
+}
+
+// There is nothing to do just when both models are shown as the same text, but
+// for the order of monitors, which means nothing.
+func TestDiffKnowsWhatIsTheSame(t *testing.T) {
+	paths, _ := filepath.Glob("testdata/diff/*.txtar")
+	var models []*Model
+	var texts []string
+	for _, path := range paths {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range a.Files[:2] {
+			m := parseAnyway(string(f.Data))
+			slices.SortFunc(m.Monitors, func(a, b Monitor) int { return strings.Compare(a.Name, b.Name) })
+			var b strings.Builder
+			if err := m.WriteTOML(&b); err != nil {
+				t.Fatal(err)
+			}
+			models, texts = append(models, m), append(texts, b.String())
+		}
+	}
+	same := 0
+	for i := range models {
+		for j := range models {
+			plan := Diff(models[i], models[j])
+			if plan.Empty() != (texts[i] == texts[j]) {
+				t.Errorf("plan %+v from\n%s to\n%s", plan, texts[i], texts[j])
+			}
+			if plan.Empty() {
+				same++
+			}
+		}
+	}
+	if same == len(models)*len(models) {
+		t.Error("all are the same")
 	}
 }
 

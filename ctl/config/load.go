@@ -62,7 +62,11 @@ func Load(path string, reg Registry) (*Model, Problems) {
 		}
 		return nil, Problems{{File: path, Text: text, cause: err}}
 	}
-	return Parse(source, path, filepath.Dir(path), reg)
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, Problems{{File: path, Text: err.Error(), cause: err}}
+	}
+	return Parse(source, path, dir, reg)
 }
 
 // readLimited reads a file of at most SizeLimit bytes; of a longer one it
