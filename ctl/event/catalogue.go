@@ -94,6 +94,9 @@ var (
 		"Beat {beat} is late by {delay_ms} ms of {timeout_ms} ms.").legacy("userw/1")
 	StallMissed = define("stall-missed", Critical, "No progress",
 		"Beat {beat} is missing for {delay_ms} ms of {timeout_ms} ms: the countdown is no longer pinged.")
+	StallCheckFailed = define("stall-check-failed", Error, "A stall check fails",
+		"The stall check {check} fails: {error}. It counts as no progress until it succeeds.").mend("free space, or switch the check off: shisa config check")
+	StallCheckBack  = define("stall-check-back", Info, "A stall check succeeds again", "The stall check {check} succeeds again.")
 	ShutdownGuarded = define("shutdown-guarded", Info, "Shutdown is guarded",
 		"Shutdown stall protection is armed: {engine}, timeout {timeout}, action {action}.").legacy("pm/3")
 	ShutdownRequested = define("shutdown-requested", Warning, "Shutdown requested", "{action} requested by {who}: {reason}.").legacy("apisv/11")

@@ -21,6 +21,7 @@ import (
 	"shisa/ctl/keepalive/choose"
 	"shisa/ctl/keeper"
 	"shisa/ctl/recovery"
+	"shisa/ctl/stall"
 	"shisa/ctl/store"
 )
 
@@ -30,14 +31,14 @@ const FireIn = time.Second
 
 // Options say with what a Protect works.
 type Options struct {
-	Page      string                                          // path of the page of beats, on a tmpfs
-	Socket    string                                          // of the keeper
-	Program   string                                          // of the keeper, started when none answers; empty: it is not ours to start
-	LastWords string                                          // file for the keeper's last words
-	Machine   choose.Machine                                  // where countdowns are looked for
-	Emit      func(event.Event)                               // never nil
-	Armed     func(context.Context, store.Armed) error        // records what is armed; never nil
-	Checks    func(context.Context, config.Stall, *beat.Page) // runs the optional checks until its context is done; nil: none
+	Page      string                                   // path of the page of beats, on a tmpfs
+	Socket    string                                   // of the keeper
+	Program   string                                   // of the keeper, started when none answers; empty: it is not ours to start
+	LastWords string                                   // file for the keeper's last words
+	Machine   choose.Machine                           // where countdowns are looked for
+	Emit      func(event.Event)                        // never nil
+	Armed     func(context.Context, store.Armed) error // records what is armed; never nil
+	Checks    stall.Checks
 }
 
 // A Protect keeps the countdowns. Its methods may be called by any goroutine.
@@ -47,7 +48,8 @@ type Protect struct {
 	page    *beat.Page
 	pageErr error // why the page is in memory only
 
-	configuring sync.Mutex // one change at a time
+	configuring sync.Mutex   // one change at a time
+	delays      stall.Delays // belongs to Run
 
 	mu     sync.Mutex
 	slots  map[string]*beat.Slot
@@ -114,16 +116,17 @@ func (p *Protect) Configure(ctx context.Context, m *config.Model, rescue bool) {
 
 // restartChecks lets the optional checks go on by the settings of s.
 func (p *Protect) restartChecks(s config.Stall) {
-	if p.o.Checks == nil {
-		return
-	}
 	p.endChecks()
 	if !s.Enabled || !s.OpenFile && !s.CreateThread {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
-	p.checks.Go(func() { p.o.Checks(ctx, s, p.page) })
+	p.checks.Go(func() {
+		if err := p.o.Checks.Run(ctx, s, p.page); err != nil {
+			p.o.Emit(event.StallCheckFailed.New("stall", "check", "all", "error", err.Error()))
+		}
+	})
 }
 
 func (p *Protect) endChecks() {
@@ -140,11 +143,14 @@ func (p *Protect) arm(ctx context.Context) {
 	m, rescue := p.model, p.rescue
 	p.mu.Unlock()
 	status, err := p.reach(ctx)
+	chosen, orders := p.decide(ctx, m, rescue, status.PID) // also without a keeper: to be seen
 	if err != nil {
+		p.mu.Lock()
+		p.chosen = chosen
+		p.mu.Unlock()
 		p.keeperLost(err, m)
 		return
 	}
-	chosen, orders := p.decide(ctx, m, rescue, status.PID)
 	p.mu.Lock()
 	same := p.orders != nil && reflect.DeepEqual(*p.orders, orders) && status.Page == orders.Page
 	p.chosen = chosen
@@ -308,6 +314,9 @@ func (p *Protect) Disarm(ctx context.Context, reason string) error {
 	}
 	if err == nil {
 		p.record(ctx, store.Armed{Reason: reason})
+		if p.o.Program != "" { // we started it
+			_, err = p.client.Stop(ctx, reason)
+		}
 	}
 	return err
 }

@@ -49,7 +49,8 @@ func (p *Protect) Run(ctx context.Context) {
 	}
 }
 
-// lookAtBeats announces delays: once when they begin, and when they end.
+// lookAtBeats announces delays, and the beat for which the keeper withholds its
+// pings.
 func (p *Protect) lookAtBeats() {
 	p.mu.Lock()
 	m := p.model
@@ -57,27 +58,16 @@ func (p *Protect) lookAtBeats() {
 	if m == nil || !m.Stall.Enabled {
 		return
 	}
-	stale := int(p.page.Keeper().StaleSlot.Load()) - 1
-	var r beat.Reading
-	for i := range beat.MaxSlots {
-		if !p.page.Read(i, &r) {
-			continue
-		}
-		age := beat.Now().Sub(r.Last)
-		state := ""
-		switch warn := r.Limit * time.Duration(m.Stall.WarnPercent) / 100; {
-		case i == stale:
-			state = "missing"
-		case m.Stall.WarnPercent < 100 && age > warn:
-			state = "late"
-		}
-		d := event.StallDelay
-		if state == "missing" {
-			d = event.StallMissed
-		}
-		e := d.New("stall/"+r.Name(), "beat", r.Name(), "delay_ms", ms(age), "timeout_ms", ms(r.Limit))
-		p.tell("beat/"+r.Name(), state, e)
+	now := beat.Now()
+	for _, d := range p.delays.Look(p.page, now, m.Stall.WarnPercent) {
+		p.o.Emit(d.Event())
 	}
+	name, age, limit := "", time.Duration(0), time.Duration(0)
+	var r beat.Reading
+	if i := int(p.page.Keeper().StaleSlot.Load()) - 1; i >= 0 && p.page.Read(i, &r) {
+		name, age, limit = r.Name(), now.Sub(r.Last), r.Limit
+	}
+	p.tell("missing", name, event.StallMissed.New("stall/"+name, "beat", name, "delay_ms", ms(age), "timeout_ms", ms(limit)))
 }
 
 func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

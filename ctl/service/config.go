@@ -1,0 +1,71 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"shisa/ctl/config"
+	"shisa/ctl/monitor/types"
+	restypes "shisa/ctl/resource/types"
+)
+
+// registry returns all monitor and resource types of this build.
+func registry() config.Registry { return config.NewRegistry(types.All(), restypes.All()) }
+
+// goodName is the copy of the configuration that was in force last, in the
+// state directory.
+const goodName = "config.good.toml"
+
+// configuration returns what to run with, and why it is not what the file says;
+// nil: it is.
+func (p *process) configuration() (*config.Model, error) {
+	model, problems := config.Load(p.flags.config, p.types)
+	if model != nil {
+		return model, nil
+	}
+	if _, err := os.Stat(p.flags.config); errors.Is(err, fs.ErrNotExist) {
+		return config.Default(), nil
+	}
+	rejected := fmt.Errorf("%s", problems)
+	if good := p.lastGood(); good != nil {
+		return good, fmt.Errorf("%w; going on with the configuration that was in force last", rejected)
+	}
+	return config.Default(), fmt.Errorf("%w; observing with the embedded default", rejected)
+}
+
+func (p *process) stateDir() string {
+	if p.flags.state != "" {
+		return p.flags.state
+	}
+	return config.Default().Store.Dir
+}
+
+func (p *process) lastGood() *config.Model {
+	text, err := os.ReadFile(filepath.Join(p.stateDir(), goodName))
+	if err != nil {
+		return nil
+	}
+	model, _ := config.Parse(text, p.flags.config, filepath.Dir(p.flags.config), p.types)
+	return model
+}
+
+// keepGood copies the file that m was read from, for a start at which it cannot
+// be read any more.
+func (p *process) keepGood(m *config.Model) {
+	if m.Source == config.DefaultSource {
+		return
+	}
+	text, err := os.ReadFile(m.Source)
+	if err == nil {
+		path := filepath.Join(p.stateDir(), goodName)
+		if err = os.WriteFile(path+".new", text, 0o600); err == nil {
+			err = os.Rename(path+".new", path)
+		}
+	}
+	if err != nil {
+		p.log.Error("the configuration is not kept for a later start", err, nil)
+	}
+}

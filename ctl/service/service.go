@@ -1,0 +1,247 @@
+// Package service is shisad as a process: it puts the daemon together from the
+// parts that reach this machine, tells systemd how it is, and understands
+// signals. What the daemon does is in ctl/daemon.
+//
+// A configuration that cannot be read never keeps the daemon down: the one that
+// was in force last goes on, or the embedded default, which only observes.
+package service
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"shisa/ctl/api"
+	"shisa/ctl/config"
+	"shisa/ctl/daemon"
+	"shisa/ctl/event"
+	"shisa/ctl/keepalive/choose"
+	"shisa/ctl/log"
+	"shisa/ctl/protect"
+	"shisa/ctl/recovery/actions"
+	"shisa/ctl/stall"
+	"shisa/ctl/store"
+	"shisa/ctl/why"
+)
+
+// Default places.
+const (
+	DefaultConfig = "/etc/shisa/shisa.toml"
+	DefaultRun    = "/run/shisa"
+)
+
+// Exit codes of shisad.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// closeLimit bounds the wait for the disk at the end.
+const closeLimit = 5 * time.Second
+
+// flags are the arguments of shisad.
+type flags struct {
+	config  string
+	run     string
+	state   string
+	keeper  string
+	version bool
+	front   bool
+}
+
+// Main is shisad. It returns the exit status.
+func Main(version string, args []string, out, errOut io.Writer) int {
+	f, err := parse(args, errOut)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	case f.version:
+		fmt.Fprintln(out, "shisad", version)
+		return exitOK
+	}
+	if err := run(version, f, out, errOut); err != nil {
+		fmt.Fprintln(errOut, "shisad:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func parse(args []string, errOut io.Writer) (flags, error) {
+	var f flags
+	set := flag.NewFlagSet("shisad", flag.ContinueOnError)
+	set.SetOutput(errOut)
+	set.StringVar(&f.config, "config", DefaultConfig, "configuration `file`; when it does not exist, the embedded default, which observes")
+	set.StringVar(&f.run, "run", DefaultRun, "runtime `directory`, on a tmpfs")
+	set.StringVar(&f.state, "state", "", "state `directory`, instead of the configured one")
+	set.StringVar(&f.keeper, "keeper", "", "`program` of the keeper, started when none answers; empty: beside shisad")
+	set.BoolVar(&f.version, "version", false, "print the version and end")
+	set.BoolVar(&f.front, "foreground", false, "run without systemd: print to the terminal, start the keeper ourselves")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if set.NArg() > 0 {
+		fmt.Fprintf(errOut, "shisad: unexpected argument %q; see shisad -help\n", set.Arg(0))
+		return f, errors.New("usage")
+	}
+	return f, nil
+}
+
+// A process is shisad with everything that it has open.
+type process struct {
+	flags    flags
+	version  string
+	types    config.Registry
+	log      log.Logger
+	store    *store.Store
+	bus      *event.Bus
+	protect  *protect.Protect
+	daemon   *daemon.Daemon
+	degraded chan error // from the store: nil when it works again
+}
+
+func run(version string, f flags, out, errOut io.Writer) error {
+	p := &process{flags: f, version: version, types: registry(), degraded: make(chan error, 1)}
+	model, rejected := p.configuration()
+	if f.state != "" {
+		model.Store.Dir = f.state
+	}
+	var err error
+	if p.log, err = log.New(errOut, log.Options{Level: model.Log.Level, JSON: model.Log.Format == "json"}); err != nil {
+		return err
+	}
+	if p.store, err = store.Open(model.Store.Dir, store.Options{JournalSize: model.Store.JournalSize,
+		HistorySize: model.Store.HistorySize, Stamp: stamp, Changed: p.storeChanged}); err != nil {
+		return err
+	}
+	defer p.close()
+	p.bus = event.NewBus(p.stampEvent)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	reason := p.reason(ctx, model)
+	if err := p.assemble(ctx, model, reason); err != nil {
+		return err
+	}
+	if rejected != nil {
+		p.emit(event.ConfigRejected.New("", "error", rejected.Error()))
+	} else {
+		p.keepGood(model)
+	}
+	return p.serve(ctx, model, out)
+}
+
+// assemble makes the daemon.
+func (p *process) assemble(ctx context.Context, model *config.Model, reason why.Verdict) error {
+	if err := os.MkdirAll(p.flags.run, 0o755); err != nil {
+		return fmt.Errorf("make the runtime directory: %w; name another one with -run", err)
+	}
+	p.protect = protect.New(protect.Options{
+		Page: filepath.Join(p.flags.run, "beats"), Socket: filepath.Join(p.flags.run, "keeper.sock"), Program: p.keeper(),
+		LastWords: filepath.Join(model.Store.Dir, "last-words"), Machine: choose.Machine{},
+		Emit: p.emit, Armed: p.store.Armed, Checks: stall.Checks{Dir: model.Store.Dir, Fail: p.checkFailed},
+	})
+	machine := &actions.Machine{Root: "/", Init: actions.Systemd{}, BMC: bmc{}, Countdown: p.protect, Syscall: actions.Raw}
+	var err error
+	p.daemon, err = daemon.New(model, daemon.Parts{
+		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: p.protect, Actor: restrained{machine},
+		Rescue: func(ctx context.Context) bool { return actions.Rescue(ctx, model.Server.RescueTargets) },
+		Reason: reason, Doctor: p.doctor, Ready: ready, Applied: p.keepGood,
+	})
+	return err
+}
+
+// serve runs the daemon and the API until one of them ends.
+func (p *process) serve(ctx context.Context, model *config.Model, out io.Writer) error {
+	server, err := api.NewServer(p.daemon, api.Options{Socket: p.socket(model), Group: model.API.Group, Refused: p.refused})
+	if err != nil {
+		return err
+	}
+	l, err := server.Listen()
+	if err != nil {
+		return err
+	}
+	serving, endServing := context.WithCancel(ctx)
+	defer endServing()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := server.Serve(serving, l); err != nil {
+			p.log.Error("the API does not answer any more", err, nil)
+		}
+	})
+	wg.Go(func() { p.beatAPI(serving, p.socket(model)) })
+	wg.Go(func() { p.signals(serving) })
+	wg.Go(func() { p.watchdog(serving) })
+	if p.flags.front {
+		wg.Go(func() { p.greet(serving, out) })
+	}
+	err = p.daemon.Run(ctx)
+	stopping()
+	endServing()
+	p.bus.Close()
+	wg.Wait()
+	return err
+}
+
+// socket is the configured one, or in the runtime directory when that was moved.
+func (p *process) socket(m *config.Model) string {
+	if p.flags.run != DefaultRun && m.API.Socket == filepath.Join(DefaultRun, "api.sock") {
+		return filepath.Join(p.flags.run, "api.sock")
+	}
+	return m.API.Socket
+}
+
+// keeper returns the program to start as keeper, or "" when systemd does.
+func (p *process) keeper() string {
+	if p.flags.keeper != "" {
+		return p.flags.keeper
+	}
+	if underSystemd() && !p.flags.front {
+		return ""
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(self), "shisa-keeper")
+}
+
+func (p *process) emit(e event.Event) {
+	e = p.bus.Publish(e)
+	p.log.Event(e)
+	p.store.AppendEvent(e)
+}
+
+func (p *process) checkFailed(check string, err error) {
+	if err == nil {
+		p.emit(event.StallCheckBack.New("stall/"+check, "check", check))
+		return
+	}
+	p.emit(event.StallCheckFailed.New("stall/"+check, "check", check, "error", err.Error()))
+}
+
+func (p *process) refused(c api.Caller, request string, err error) {
+	p.emit(event.OperatorRefused.New("", "who", c.String(), "command", request, "error", err.Error()))
+}
+
+func (p *process) storeChanged(err error) {
+	select {
+	case p.degraded <- err:
+	default:
+	}
+}
+
+func (p *process) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	if err := p.store.Close(ctx); err != nil {
+		p.log.Error("state is not closed", err, nil)
+	}
+}

@@ -1,0 +1,164 @@
+package service
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/coreos/go-systemd/v22/dbus"
+	"golang.org/x/sys/unix"
+
+	"shisa/ctl/api"
+	own "shisa/ctl/daemon"
+)
+
+const unit = "shisad.service"
+
+// underSystemd reports whether systemd started this process.
+func underSystemd() bool { return os.Getenv("INVOCATION_ID") != "" }
+
+func ready() { notify(daemon.SdNotifyReady) }
+
+func stopping() { notify(daemon.SdNotifyStopping) }
+
+// notify tells systemd something; without systemd it does nothing, and nothing
+// depends on it.
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
+
+// signals understands signals until ctx is done:
+//
+//	SIGHUP            read the configuration again
+//	SIGTERM, SIGINT   stop; what that means depends on who asked, see stop
+func (p *process) signals(ctx context.Context) {
+	c := make(chan os.Signal, 4)
+	signal.Notify(c, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
+	defer signal.Stop(c)
+	for {
+		select {
+		case s := <-c:
+			if s == unix.SIGHUP {
+				p.reload(ctx)
+				continue
+			}
+			p.stop(ctx, s.String())
+		case err := <-p.degraded:
+			p.daemon.StoreChanged(ctx, err)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *process) reload(ctx context.Context) {
+	notify(daemon.SdNotifyReloading)
+	defer ready()
+	if _, err := p.daemon.ApplyConfig(ctx, api.ConfigSource{}); err != nil {
+		p.log.Error("configuration is not applied", err, nil)
+	}
+}
+
+// stop ends the daemon. A restart or an upgrade leaves everything running and
+// the countdown armed; the operating system going down, and a deliberate stop,
+// stop the groups; only a deliberate stop disarms.
+func (p *process) stop(ctx context.Context, by string) {
+	switch p.job(ctx) {
+	case "restart":
+		p.log.Info("leaving for a restart: resources run on, the countdown stays armed", nil)
+		p.daemon.Leave()
+	case "down":
+		p.daemon.StopService(ctx, "systemd", "the operating system is going down", true)
+	default:
+		p.daemon.StopService(ctx, by, "stopped by "+by, false)
+	}
+}
+
+// job says what systemd is about: "restart" of our unit, "down" of the system,
+// or anything else: a stop. A system that cannot be asked counts as a stop.
+func (p *process) job(ctx context.Context) string {
+	if !underSystemd() {
+		return "stop"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := dbus.NewSystemConnectionContext(ctx)
+	if err != nil {
+		return "stop"
+	}
+	defer conn.Close()
+	if state, err := conn.SystemStateContext(ctx); err == nil && strings.Trim(state.Value.String(), `"`) == "stopping" {
+		return "down"
+	}
+	jobs, err := conn.ListJobsContext(ctx)
+	if err != nil {
+		return "stop"
+	}
+	for _, j := range jobs {
+		if j.Unit == unit {
+			return j.JobType
+		}
+	}
+	return "stop"
+}
+
+// watchdog tells systemd that we are alive, as long as every beat is fresh.
+func (p *process) watchdog(ctx context.Context) {
+	limit, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || limit == 0 {
+		return
+	}
+	for sleep(ctx, limit/3) {
+		fresh := true
+		for _, b := range p.protect.View().Stall.Beats {
+			fresh = fresh && b.Fresh
+		}
+		if fresh {
+			notify(daemon.SdNotifyWatchdog)
+		}
+	}
+}
+
+// apiEvery is how often the API has to prove that it answers.
+const apiEvery = time.Second
+
+// beatAPI asks the API something and counts any answer as its progress.
+func (p *process) beatAPI(ctx context.Context, socket string) {
+	beat := p.protect.Beat(own.BeatAPI)
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}}
+	defer client.CloseIdleConnections()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://shisa/v1/alive", nil)
+		if err == nil {
+			var r *http.Response
+			if r, err = client.Do(req); err == nil {
+				err = r.Body.Close()
+			}
+		}
+		if err == nil {
+			beat()
+		}
+		if !sleep(ctx, apiEvery) {
+			return
+		}
+	}
+}
+
+// sleep reports whether d passed before ctx was done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
