@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// child is the service that is killed: it reports its pid and the time at which
+// it began to run, and sleeps.
+func child(args []string) {
+	if len(args) != 1 {
+		os.Exit(2)
+	}
+	c, err := net.Dial("unixgram", args[0])
+	if err != nil {
+		os.Exit(1)
+	}
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:8], uint64(monotonic()))
+	binary.LittleEndian.PutUint64(b[8:], uint64(os.Getpid()))
+	if _, err := c.Write(b[:]); err != nil {
+		os.Exit(1)
+	}
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err) // the clock always exists
+	}
+	return time.Duration(ts.Nano())
+}
+
+// births receives what children report.
+type births struct{ c *net.UnixConn }
+
+func newBirths(path string) (births, error) {
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	return births{c}, err
+}
+
+// next waits for the next child and returns when it began and its pid.
+func (b births) next(limit time.Duration) (at time.Duration, pid int, err error) {
+	if err := b.c.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return 0, 0, err
+	}
+	var m [16]byte
+	if _, err := b.c.Read(m[:]); err != nil {
+		return 0, 0, fmt.Errorf("no child was started: %w", err)
+	}
+	return time.Duration(binary.LittleEndian.Uint64(m[:8])), int(binary.LittleEndian.Uint64(m[8:])), nil
+}
+
+// kills kills the child n times and returns how long after each kill the next
+// child ran. pause lets a supervisor that throttles come to rest.
+func (b births) kills(n int, pause, limit time.Duration) ([]time.Duration, error) {
+	_, pid, err := b.next(time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	var samples []time.Duration
+	for range n {
+		time.Sleep(pause)
+		begin := monotonic()
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			return samples, err
+		}
+		at, next, err := b.next(limit)
+		if err != nil {
+			return samples, err
+		}
+		samples, pid = append(samples, at-begin), next
+	}
+	return samples, nil
+}
+
+// restartTime: from the death of a process to its successor running.
+func restartTime(ctx context.Context, r *rig) ([]figure, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	socket := filepath.Join(r.dir, "births")
+	b, err := newBirths(socket)
+	if err != nil {
+		return nil, err
+	}
+	defer b.c.Close()
+	script := filepath.Join(r.dir, "service")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nexec "+self+" child "+socket+"\n"), 0o755); err != nil {
+		return nil, err
+	}
+	peers := r.supervisors(ctx, b, script)
+	i, err := r.start(ctx, `mode = "protect"
+[keepalive]
+method = "none"
+backstop = "none"
+[[group]]
+name = "g"
+[[resource]]
+name = "service"
+type = "exec"
+group = "g"
+start = "`+script+`"
+start_sync = false
+[[monitor]]
+name = "service"
+type = "pid"
+target = "service"
+[monitor.recovery]
+restarts = 99
+backoff = "0s"
+`)
+	if err != nil {
+		return nil, err
+	}
+	defer i.stop() //nolint:errcheck // measured already
+	samples, err := b.kills(r.samples(100), 300*time.Millisecond, 30*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return []figure{
+		{Name: "death_to_restart_p50", Value: quantile(samples, 0.5), Unit: "ms", Aim: "<= 1", Peers: peers, Note: "shell start included"},
+		{Name: "death_to_restart_p99", Value: quantile(samples, 0.99), Unit: "ms", Aim: "<= 5"},
+	}, nil
+}
+
+// supervisors measures the peers with the same script.
+func (r *rig) supervisors(ctx context.Context, b births, script string) map[string]float64 {
+	peers := map[string]float64{}
+	for name, run := range map[string]func(dir string) *exec.Cmd{
+		"runit": func(dir string) *exec.Cmd { return r.peer(ctx, "usr/bin/runsv", dir) },
+		"s6":    func(dir string) *exec.Cmd { return r.peer(ctx, "usr/bin/s6-supervise", dir) },
+	} {
+		dir := filepath.Join(r.dir, name)
+		if r.peers == "" || os.MkdirAll(dir, 0o755) != nil || os.Symlink(script, filepath.Join(dir, "run")) != nil {
+			continue
+		}
+		cmd := run(dir)
+		if cmd == nil || cmd.Start() != nil {
+			continue
+		}
+		samples, err := b.kills(r.samples(20), 1200*time.Millisecond, 10*time.Second)
+		if err == nil {
+			peers[name] = quantile(samples, 0.5)
+		}
+		_ = cmd.Process.Kill() // its child is an orphan that we end next
+		_ = cmd.Wait()
+		_ = exec.CommandContext(ctx, "pkill", "-KILL", "-f", "child "+filepath.Join(r.dir, "births")).Run()
+	}
+	return peers
+}
