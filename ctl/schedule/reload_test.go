@@ -128,9 +128,9 @@ func TestWatch(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var rec recorder
 				s := New(rec.options())
-				begun := 0
+				var begun atomic.Int32
 				set(t, s, "m", watchFunc{ok, func(ctx context.Context, changed func()) error {
-					if begun++; begun == 1 {
+					if begun.Add(1) == 1 {
 						changed()
 						return tt.err
 					}
@@ -159,9 +159,9 @@ func TestWatchSlowerThanProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec recorder
 		s := New(rec.options())
-		begun := 0
+		var begun atomic.Int32
 		set(t, s, "m", watchFunc{ok, func(ctx context.Context, changed func()) error {
-			if begun++; begun == 1 {
+			if begun.Add(1) == 1 {
 				changed()
 				time.Sleep(time.Second)
 				return nil
@@ -171,8 +171,8 @@ func TestWatchSlowerThanProbe(t *testing.T) {
 		}}, minute)
 		stop := start(t, s)
 		time.Sleep(10 * time.Second)
-		if st, _ := s.State("m"); !st.Watched || begun != 2 {
-			t.Errorf("watched %t after %d watches", st.Watched, begun)
+		if st, _ := s.State("m"); !st.Watched || begun.Load() != 2 {
+			t.Errorf("watched %t after %d watches", st.Watched, begun.Load())
 		}
 		if err := stop(); err != nil {
 			t.Error(err)

@@ -36,7 +36,7 @@ type Systemd struct {
 	mu    sync.Mutex
 	units map[string]*Unit
 	jobs  int
-	Hang  bool // answer no call; set before the calls in question
+	hang  bool
 }
 
 const (
@@ -112,6 +112,13 @@ func (s *Systemd) Set(name string, u Unit) {
 	s.announce(name, u)
 }
 
+// Hang makes it answer no call from now on.
+func (s *Systemd) Hang() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hang = true
+}
+
 // Unit returns the present state of a unit.
 func (s *Systemd) Unit(name string) Unit {
 	s.mu.Lock()
@@ -161,7 +168,7 @@ func (s *Systemd) job(name, want string, change func(*Unit)) (dbus.ObjectPath, *
 // wait blocks a call for ever, as a systemd that hangs does.
 func (s *Systemd) wait() {
 	s.mu.Lock()
-	hang := s.Hang
+	hang := s.hang
 	s.mu.Unlock()
 	if hang {
 		<-s.conn.Context().Done()

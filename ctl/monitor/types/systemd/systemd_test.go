@@ -49,7 +49,7 @@ func TestType(t *testing.T) {
 // about the unit.
 func TestHang(t *testing.T) {
 	s := resourcetest.StartSystemd(t)
-	s.Hang = true
+	s.Hang()
 	p, err := Type.New(map[string]any{"unit": "a.service"}, monitor.Env{})
 	if err != nil {
 		t.Fatal(err)
