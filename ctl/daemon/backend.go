@@ -32,7 +32,7 @@ func (d *Daemon) Doctor(ctx context.Context) (api.Doctor, error) {
 	if d.parts.Doctor == nil {
 		return api.Doctor{}, api.Errorf(api.NotReady, "this daemon has no doctor")
 	}
-	return d.parts.Doctor(ctx), nil
+	return d.parts.Doctor(ctx)
 }
 
 // Why explains a subject.

@@ -5,6 +5,7 @@ import (
 
 	"shisa/ctl/api"
 	"shisa/ctl/config"
+	"shisa/ctl/doctor"
 	"shisa/ctl/why"
 )
 
@@ -18,6 +19,6 @@ func (p *process) reason(context.Context, *config.Model) why.Verdict {
 }
 
 // doctor looks at what the machine offers.
-func (p *process) doctor(context.Context) api.Doctor {
-	return api.Doctor{Level: api.LevelOK, Checks: []api.Check{}}
+func (p *process) doctor(ctx context.Context) (api.Doctor, error) {
+	return doctor.Examine(ctx, p.daemon.Model(), doctor.Options{Keeper: p.protect.View().Protection.Keeper.PID, Witnesses: true})
 }

@@ -1,0 +1,162 @@
+// Package doctor says what this machine offers and what stands in the way. It
+// joins what hwcompat finds with the countdowns that would be chosen and the
+// eBPF programs that this kernel accepts, and needs no daemon.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"shisa/bpf"
+	"shisa/bpf/trial"
+	"shisa/ctl/api"
+	"shisa/ctl/config"
+	"shisa/ctl/keepalive/choose"
+	"shisa/ctl/recovery"
+	"shisa/hwcompat"
+	check "shisa/hwcompat/doctor"
+	"shisa/hwcompat/host"
+)
+
+// Options say what is looked at.
+type Options struct {
+	Root      string // of the file system; empty: /
+	Keeper    int    // process id of our keeper, whose devices are ours; 0: none
+	Witnesses bool   // try the eBPF programs, which takes up to some seconds
+}
+
+// Examine looks at this machine with what m asks of it.
+func Examine(ctx context.Context, m *config.Model, o Options) (api.Doctor, error) {
+	root := cmp.Or(o.Root, "/")
+	matrix, err := hwcompat.Load()
+	if err != nil {
+		return api.Doctor{}, err
+	}
+	facts, findings := check.Examine(os.DirFS(root), matrix, needs(m))
+	d := api.Doctor{Server: serverName(m), Kernel: facts.Kernel.Release, OS: facts.OS.PrettyName, Checks: []api.Check{}}
+	d.Checks = append(d.Checks, permissions()...)
+	d.Checks = append(d.Checks, countdowns(ctx, m, choose.Machine{Root: root, Keeper: o.Keeper, DryRun: true})...)
+	d.Checks = append(d.Checks, devices(facts)...)
+	if o.Witnesses {
+		d.Checks = append(d.Checks, witnesses()...)
+	}
+	for _, f := range findings {
+		d.Checks = append(d.Checks, api.Check{Area: area(f.ID), Name: f.Title, Level: levels[f.Severity], Text: f.Reason, Mend: f.Mend})
+	}
+	d.Level = worst(d.Checks)
+	return d, nil
+}
+
+var levels = map[check.Severity]api.Level{check.Error: api.LevelError, check.Warning: api.LevelWarning, check.Info: api.LevelOK}
+
+// area is the first word of a finding's id: "bmc-vendor-agent" is about the bmc.
+func area(id string) string {
+	first, _, _ := strings.Cut(id, "-")
+	return first
+}
+
+func worst(checks []api.Check) api.Level {
+	order := []api.Level{api.LevelOK, api.LevelWarning, api.LevelError, api.LevelCritical}
+	at := 0
+	for _, c := range checks {
+		at = max(at, slices.Index(order, c.Level))
+	}
+	return order[at]
+}
+
+// needs is what the configuration asks of the machine.
+func needs(m *config.Model) check.Needs {
+	n := check.Needs{Protect: m.Mode == config.Protect, Witnesses: true, StateDir: m.Store.Dir}
+	for _, method := range []string{m.Keepalive.Method, m.Keepalive.Backstop} {
+		if method != "auto" && method != "none" {
+			n.Engines = append(n.Engines, method)
+		}
+	}
+	for _, w := range m.Monitors {
+		n.Panic = n.Panic || w.Recovery.Policy.FinalAction == recovery.Panic
+	}
+	return n
+}
+
+func permissions() []api.Check {
+	c := api.Check{Area: "permissions", Name: "user", Level: api.LevelOK, Text: "running as root"}
+	if os.Geteuid() != 0 {
+		c.Level, c.Text = api.LevelWarning, "not running as root: devices, BMC and eBPF cannot be looked at, and shisad would only observe"
+		c.Mend = "sudo shisa doctor"
+	}
+	return []api.Check{c}
+}
+
+// countdowns tells what would guard the machine, and why nothing else would.
+func countdowns(ctx context.Context, m *config.Model, machine choose.Machine) []api.Check {
+	r, err := choose.Choose(ctx, m.Keepalive, m.Stall, machine)
+	var all []api.Check
+	if err != nil {
+		all = append(all, api.Check{Area: "countdown", Name: "configuration", Level: api.LevelError, Text: err.Error(), Mend: "shisa config check"})
+	}
+	for _, c := range r.Candidates {
+		name := strings.TrimSpace(fmt.Sprintf("%s %s", c.Role, c.Method))
+		text := c.Why
+		if c.Chosen {
+			text = strings.TrimSpace(fmt.Sprintf("chosen: %s %s; %s", c.Device, c.Identity, c.Why))
+		}
+		all = append(all, api.Check{Area: "countdown", Name: name, Level: api.LevelOK, Text: text})
+	}
+	if r.Primary == nil {
+		level := api.LevelWarning
+		if m.Mode == config.Protect {
+			level = api.LevelCritical
+		}
+		all = append(all, api.Check{Area: "countdown", Name: "primary", Level: level, Text: "nothing on this machine can end a stall of user space",
+			Mend: "modprobe softdog, or install the clpka module"})
+	}
+	return all
+}
+
+func devices(f host.Facts) []api.Check {
+	var all []api.Check
+	for _, w := range f.Watchdogs {
+		text := fmt.Sprintf("%s (%s), timeout %d s", w.Identity, w.Driver, w.Timeout)
+		for _, h := range w.Holders {
+			text += fmt.Sprintf(", held by %s (pid %d)", h.Comm, h.PID)
+		}
+		all = append(all, api.Check{Area: "countdown", Name: "/dev/" + w.Name, Level: api.LevelOK, Text: text})
+	}
+	return all
+}
+
+// witnesses tells which eBPF program does each job, and why no better one.
+func witnesses() []api.Check {
+	choices, err := bpf.Probe()
+	var all []api.Check
+	for _, c := range choices {
+		all = append(all, witness(c))
+	}
+	if err != nil {
+		all = append(all, api.Check{Area: "eBPF", Name: "programs", Level: api.LevelWarning, Text: err.Error() + "; shisa works without, less sharply"})
+	}
+	return all
+}
+
+func witness(c trial.Choice) api.Check {
+	check := api.Check{Area: "eBPF", Name: c.Job + " " + c.Part, Level: api.LevelOK, Text: c.String()}
+	if c.Program == "" {
+		check.Level = api.LevelWarning
+	}
+	return check
+}
+
+func serverName(m *config.Model) string {
+	if m.Server.Name != "" {
+		return m.Server.Name
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
