@@ -4,7 +4,8 @@
  *
  * The CPU that claimed the deadline writes down the evidence and then acts. The
  * evidence has a limit, evidence_ms, and another CPU sees to it: whatever the
- * writer is stuck in, the first timer interrupt past the limit acts.
+ * writer is stuck in, the first timer interrupt past the limit acts. Should that
+ * CPU get stuck in acting, the next one has its turn.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -23,6 +24,8 @@
 #define CLPKA_SHOW_TASKS	16
 #define CLPKA_SHOW_CPUS		16
 #define CLPKA_LINE		200
+/* How long a CPU may take to act, records of the crash included, before the next one tries. */
+#define CLPKA_ACT_NS		((u64)NSEC_PER_SEC)
 /* How long an orderly power-off may take at least before it becomes a reset. */
 #define CLPKA_POWER_OFF_NS	(10 * (u64)NSEC_PER_SEC)
 /* A CPU that is silent for longer than this missed its timer. */
@@ -46,7 +49,7 @@ const char * const clpka_action_names[] = {
 enum { CLPKA_ACTING, CLPKA_POWERING_OFF };
 
 static unsigned long clpka_stage;
-static atomic64_t clpka_act_at;		/* end of the evidence; 0: nothing ran out */
+static atomic64_t clpka_limit;		/* when the next CPU acts; 0: nothing ran out */
 static u32 clpka_action;
 static u64 clpka_grace_ns;		/* for an orderly power-off */
 static atomic_t clpka_to_show = ATOMIC_INIT(CLPKA_SHOW_CPUS);
@@ -158,15 +161,22 @@ static void clpka_do_power_off(struct work_struct *work)
 
 static DECLARE_WORK(clpka_power_off_work, clpka_do_power_off);
 
-/* Acts. Any context; several CPUs may come here, and the first may be stuck. */
-static void clpka_act(u64 now)
+/*
+ * Acts, unless another CPU took the turn that ended at @limit. Any context. CPUs
+ * act one after the other: two at once would spoil each other's crash record.
+ */
+static void clpka_act(u64 limit)
 {
 	u32 action = READ_ONCE(clpka_action);
+	u64 now = ktime_get_mono_fast_ns();
+	bool off = action == CLPKA_ACTION_POWER_OFF;
 
-	if (action == CLPKA_ACTION_POWER_OFF &&
-	    !test_and_set_bit(CLPKA_POWERING_OFF, &clpka_stage)) {
+	if (atomic64_cmpxchg(&clpka_limit, limit, now + (off ? clpka_grace_ns : CLPKA_ACT_NS)) !=
+	    limit)
+		return;
+	if (off) {
 		WRITE_ONCE(clpka_action, CLPKA_ACTION_RESET);
-		atomic64_set(&clpka_act_at, now + clpka_grace_ns);
+		set_bit(CLPKA_POWERING_OFF, &clpka_stage);
 		schedule_work(&clpka_power_off_work);
 		return;
 	}
@@ -187,6 +197,7 @@ static void clpka_act(u64 now)
  */
 void clpka_fire(struct clpka_countdown *cd, u64 deadline, u64 now)
 {
+	u64 limit = now + (u64)evidence_ms * NSEC_PER_MSEC;
 	u32 action = READ_ONCE(cd->action);
 
 	if (action == CLPKA_ACTION_NONE) {
@@ -197,32 +208,32 @@ void clpka_fire(struct clpka_countdown *cd, u64 deadline, u64 now)
 		return;		/* the other countdown was faster */
 	WRITE_ONCE(clpka_action, action);
 	clpka_grace_ns = max(CLPKA_POWER_OFF_NS, (u64)cd->timeout_ms * NSEC_PER_MSEC);
-	atomic64_set(&clpka_act_at, now + (u64)evidence_ms * NSEC_PER_MSEC);
+	atomic64_set(&clpka_limit, limit);
 	/* A panic, ours or panic_on_warn's, must not hang for ever. */
 	if (!panic_timeout)
 		panic_timeout = 1;
 	clpka_report(cd, action, deadline, now);
-	clpka_act(ktime_get_mono_fast_ns());
+	clpka_act(limit);
 }
 
 /**
  * clpka_fired() - help to act when a countdown has run out already
  * @now: the time
  *
- * Shows what this CPU was doing, unless it was idle; acts when the time for
- * evidence is over.
+ * Shows what this CPU was doing, unless it was idle; acts when the CPU whose turn
+ * it is has not got there in its time.
  *
  * Context: hard interrupt, or interrupts off.
- * Return: ns until the time for evidence is over; 0: nothing has run out.
+ * Return: ns until the end of that time; 0: nothing has run out.
  */
 u64 clpka_fired(u64 now)
 {
-	u64 limit = atomic64_read(&clpka_act_at);
+	u64 limit = atomic64_read(&clpka_limit);
 
 	if (!limit)
 		return 0;
 	if (now >= limit) {
-		clpka_act(now);
+		clpka_act(limit);
 		return NSEC_PER_MSEC;
 	}
 	if (current->pid && !test_bit(CLPKA_POWERING_OFF, &clpka_stage) &&
