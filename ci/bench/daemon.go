@@ -21,7 +21,7 @@ func monitors(n, port int, interval string) string {
 		case 0:
 			fmt.Fprintf(&b, "type = \"tcp\"\nport = %d\n", port)
 		default:
-			b.WriteString("type = \"process\"\npattern = \"shisad\"\n")
+			b.WriteString("type = \"process\"\nmatch = \"*shisad*\"\n")
 		}
 	}
 	return b.String()

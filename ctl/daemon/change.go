@@ -159,7 +159,7 @@ func (d *Daemon) swap(ctx context.Context) {
 	d.resources.replace(c.resources)
 	d.past.keep(c.model)
 	d.install(c)
-	d.wg.Go(func() { d.parts.Guard.Configure(ctx, c.model, false) })
+	d.wg.Go(func() { d.parts.Guard.Configure(ctx, c.model, "") })
 	close(c.done)
 }
 

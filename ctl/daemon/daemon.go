@@ -39,8 +39,10 @@ const stopLimit = 10 * time.Second
 
 // An Actor takes the machine down.
 type Actor interface {
-	// Brake returns why no action may be taken, or "".
+	// Brake returns why the operator forbids all recovery, or "".
 	Brake() string
+	// Unable returns why nothing can be done to the machine itself, or "".
+	Unable() string
 	Do(ctx context.Context, a recovery.Action) error
 }
 
@@ -126,14 +128,18 @@ func (d *Daemon) Run(ctx context.Context) error {
 	wg.Go(func() { d.log("scheduler", d.sched.Run(ctx)) })
 	wg.Go(func() { d.saver(ctx) })
 	rescue := d.parts.Rescue != nil && d.parts.Rescue(ctx)
-	d.parts.Guard.Configure(ctx, d.model, rescue)
+	never := d.parts.Actor.Unable()
+	if rescue {
+		never = "the machine is in a rescue target"
+	}
+	d.parts.Guard.Configure(ctx, d.model, never)
 	wg.Go(func() { d.parts.Guard.Run(ctx) })
 	if err := d.parts.Store.Started(ctx, store.Started{Version: d.parts.Version, Mode: string(d.model.Mode)}); err != nil {
 		d.emit(event.StoreDegraded.New("", "error", err.Error()))
 		d.input(ctx, decide.Store{Down: true})
 	}
 	d.input(ctx, decide.Boot{Clean: d.parts.Reason.Cause.Clean(), Rescue: rescue,
-		Adopt: d.parts.Reason.Cause == why.StillUp, Durable: d.durable()})
+		Unable: d.parts.Actor.Unable(), Adopt: d.parts.Reason.Cause == why.StillUp, Durable: d.durable()})
 	if d.parts.Ready != nil {
 		d.parts.Ready()
 	}

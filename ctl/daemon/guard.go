@@ -22,9 +22,9 @@ type Guard interface {
 	// waits.
 	Beat(name string) func()
 	// Configure puts m into force: engines are chosen, armed or disarmed as
-	// needed. What already is as wanted is not touched. In a rescue target
-	// nothing is armed.
-	Configure(ctx context.Context, m *config.Model, rescue bool)
+	// needed. What already is as wanted is not touched. never says why
+	// nothing may be armed, and holds from then on; empty: it may.
+	Configure(ctx context.Context, m *config.Model, never string)
 	// Run looks after the keeper until ctx is done and leaves the countdown
 	// as it is.
 	Run(ctx context.Context)

@@ -140,7 +140,8 @@ func (w *world) types() config.Registry {
 }
 
 // The world is its own Actor and Guard.
-func (w *world) Brake() string { return w.brake }
+func (w *world) Brake() string  { return w.brake }
+func (w *world) Unable() string { return "" }
 
 func (w *world) Do(_ context.Context, a recovery.Action) error {
 	w.mu.Lock()
@@ -161,8 +162,8 @@ func (w *world) Beat(name string) func() {
 	}
 }
 
-func (w *world) Configure(context.Context, *config.Model, bool) {}
-func (w *world) Run(ctx context.Context)                        { <-ctx.Done() }
+func (w *world) Configure(context.Context, *config.Model, string) {}
+func (w *world) Run(ctx context.Context)                          { <-ctx.Done() }
 func (w *world) Shutdown(context.Context, string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

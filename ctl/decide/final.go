@@ -143,6 +143,9 @@ func (m *Machine) onMachine(f *finalAct) {
 		m.emit(event.RecoveryFinal, f.subject, "action", string(f.action), "reason", f.reason)
 		m.stopService(StopService{Then: recovery.NoAction, By: f.subject, Reason: f.reason}, f)
 		return
+	case m.unable != "":
+		m.emit(event.WouldHave, f.subject, "action", string(f.action), "reason", f.reason+" ("+m.unable+")")
+		return
 	case m.storeDown:
 		m.emit(event.RecoveryWithheld, f.subject, "reason", "the intent cannot be recorded: the state directory cannot be written")
 		return

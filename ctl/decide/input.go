@@ -17,6 +17,7 @@ type Boot struct {
 	Clean   bool    // the machine went down cleanly last time, or did not go down
 	Adopt   bool    // it did not go down: what Durable says is running still runs
 	Rescue  bool    // it is in a rescue target now
+	Unable  string  // why nothing can be done to the machine itself: a container, no rights; empty: it can
 	Durable Durable // what was saved last
 }
 
@@ -92,7 +93,7 @@ type StopService struct {
 }
 
 func (in Boot) apply(m *Machine) {
-	m.rescue = in.Rescue
+	m.rescue, m.unable = in.Rescue, in.Unable
 	m.restore(in.Durable)
 	if in.Adopt {
 		m.adopt(in.Durable)

@@ -46,9 +46,10 @@ type Machine struct {
 
 	service   service
 	limiter   limiter
-	storeDown bool // intents cannot be recorded: no machine-level action
-	rescue    bool // booted into a rescue target: nothing is recovered
-	allHeld   bool // everything is suspended by the operator
+	storeDown bool   // intents cannot be recorded: no machine-level action
+	rescue    bool   // booted into a rescue target: nothing is recovered
+	unable    string // why nothing can be done to the machine itself; empty: it can
+	allHeld   bool   // everything is suspended by the operator
 
 	ops    map[Op]pending
 	lastOp Op

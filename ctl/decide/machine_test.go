@@ -160,6 +160,19 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+// TestUnable: where nothing can be done to the machine, targets are recovered
+// all the same.
+func TestUnable(t *testing.T) {
+	w := decidetest.New(model(onWeb(recovery.Policy{MaxRestart: 1, FinalAction: recovery.Reset})))
+	w.Input(decide.Boot{Clean: true, Unable: "a container"})
+	w.Run(0)
+	w.Trace = nil
+	cycle{bad, bad, bad}.play(w)
+	if d := cmp.Diff([]string{"stop web", "start web"}, w.Did("start", "stop", "act")); d != "" || w.Count("would-have") != 1 {
+		t.Errorf("%s\n%q", d, w.Trace)
+	}
+}
+
 // TestLimiter counts machine-level actions across boots.
 func TestLimiter(t *testing.T) {
 	m := model(onWeb(recovery.Policy{FinalAction: recovery.Reset}))

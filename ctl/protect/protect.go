@@ -7,6 +7,7 @@
 package protect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ type Protect struct {
 	mu     sync.Mutex
 	slots  map[string]*beat.Slot
 	model  *config.Model
-	rescue bool
+	never  string // why nothing may be armed; empty: it may
 	chosen choose.Result
 	orders *keeper.Orders // given last; nil: none
 	status keeper.Status
@@ -96,14 +97,15 @@ func (p *Protect) Beat(name string) func() {
 	return s.Beat
 }
 
-// Configure puts m into force. What is armed as wanted already is not touched.
-func (p *Protect) Configure(ctx context.Context, m *config.Model, rescue bool) {
+// Configure puts m into force; never says why nothing may be armed, and holds
+// from then on. What is armed as wanted already is not touched.
+func (p *Protect) Configure(ctx context.Context, m *config.Model, never string) {
 	p.configuring.Lock()
 	defer p.configuring.Unlock()
 	p.mu.Lock()
 	changed := p.model == nil || !reflect.DeepEqual(p.model.Stall, m.Stall)
 	p.model = m
-	p.rescue = p.rescue || rescue
+	p.never = cmp.Or(p.never, never)
 	for _, s := range p.slots {
 		s.SetLimit(m.Stall.Timeout)
 	}
@@ -140,10 +142,10 @@ func (p *Protect) endChecks() {
 // arm gives the keeper its orders, unless it has them already.
 func (p *Protect) arm(ctx context.Context) {
 	p.mu.Lock()
-	m, rescue := p.model, p.rescue
+	m, never := p.model, p.never
 	p.mu.Unlock()
 	status, err := p.reach(ctx)
-	chosen, orders := p.decide(ctx, m, rescue, status.PID) // also without a keeper: to be seen
+	chosen, orders := p.decide(ctx, m, never == "", status.PID) // also without a keeper: to be seen
 	if err != nil {
 		p.mu.Lock()
 		p.chosen = chosen
@@ -190,10 +192,10 @@ func (p *Protect) reach(ctx context.Context) (keeper.Status, error) {
 
 // decide chooses engines and returns the orders for the keeper. Where nothing
 // may be armed the keeper only measures, and the choice is what would be made.
-func (p *Protect) decide(ctx context.Context, m *config.Model, rescue bool, pid int) (choose.Result, keeper.Orders) {
+func (p *Protect) decide(ctx context.Context, m *config.Model, may bool, pid int) (choose.Result, keeper.Orders) {
 	machine := p.o.Machine
 	machine.Keeper = pid
-	armed := m.Mode == config.Protect && m.Stall.Enabled && !rescue
+	armed := m.Mode == config.Protect && m.Stall.Enabled && may
 	machine.DryRun = machine.DryRun || !armed
 	chosen, err := choose.Choose(ctx, m.Keepalive, m.Stall, machine)
 	if err != nil {
@@ -222,7 +224,7 @@ func (p *Protect) announce(ctx context.Context, m *config.Model, chosen choose.R
 	if err != nil {
 		p.o.Emit(event.KeepaliveRefused.New("keepalive", "role", "Ordered", "engine", m.Keepalive.Method, "error", err.Error()))
 	}
-	if want := m.Mode == config.Protect && m.Stall.Enabled && !p.rescue; want && len(record.Engines) == 0 {
+	if want := m.Mode == config.Protect && m.Stall.Enabled && p.never == ""; want && len(record.Engines) == 0 {
 		p.o.Emit(event.KeepaliveAbsent.New("keepalive", "reason", why(chosen)))
 	}
 	p.record(ctx, record)
@@ -265,7 +267,7 @@ func (p *Protect) countDown(ctx context.Context, timeout time.Duration, a keepal
 	p.configuring.Lock()
 	defer p.configuring.Unlock()
 	p.mu.Lock()
-	if p.model.Mode != config.Protect || p.rescue {
+	if p.model.Mode != config.Protect || p.never != "" {
 		p.mu.Unlock()
 		return keeper.Status{}, errors.New("observing only: nothing is armed")
 	}

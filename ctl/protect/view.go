@@ -59,8 +59,8 @@ func (p *Protect) judge(v api.Protection) (api.ProtectionState, string) {
 		return api.Observing, "Observing: nothing is armed. In mode protect it would be " + p.would() + "."
 	case !m.Stall.Enabled:
 		return api.Disarmed, "Nothing is armed: stall.enabled is false."
-	case p.rescue:
-		return api.Disarmed, "Nothing is armed: the machine is in a rescue target."
+	case p.never != "":
+		return api.Disarmed, "Nothing is armed: " + p.never + "."
 	case p.lost != nil:
 		return api.Unprotected, "No countdown guards this machine: shisa-keeper: " + reason(p.lost) + "."
 	case armed(v.Primary) && v.Primary.Error == "":

@@ -19,6 +19,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	defer cancel()
 	s.mu.Lock()
 	s.ctx, s.lastRound = ctx, time.Now()
+	for _, e := range s.entries {
+		s.watch(e)
+	}
 	s.mu.Unlock()
 
 	timer := time.NewTimer(0)

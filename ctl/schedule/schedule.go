@@ -133,13 +133,16 @@ func (s *Scheduler) Set(name string, p monitor.Prober, t monitor.Timing) error {
 			e.next = next
 		}
 		e.timing = t
-		if e.run != nil {
+		if e.run != nil && !e.run.claimed {
 			e.run.drop()
 			e.again = true
 		}
 	}
 	e.prober = &guest{Prober: p}
 	s.plan(e)
+	if s.ctx != nil {
+		s.watch(e) // a change is not to wait for the first probe
+	}
 	return nil
 }
 

@@ -18,7 +18,8 @@ type guest struct {
 	watchErr  error // watching is impossible for good
 }
 
-// watch begins to watch after a probe, if the prober can and does not yet.
+// watch begins to watch, at the start and after a probe, if the prober can and
+// does not yet.
 func (s *Scheduler) watch(e *entry) {
 	g := e.prober
 	w, ok := g.Prober.(monitor.Watcher)

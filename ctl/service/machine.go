@@ -46,12 +46,12 @@ func (p *process) stampEvent(e *event.Event) {
 // restrained is the machine for an ordinary user: it cannot be taken down.
 type restrained struct{ *actions.Machine }
 
-// Brake adds the lack of rights to the reasons for not acting.
-func (r restrained) Brake() string {
+// Unable adds the lack of rights to the reasons for not acting.
+func (r restrained) Unable() string {
 	if os.Geteuid() != 0 {
 		return "shisad does not run as root"
 	}
-	return r.Machine.Brake()
+	return r.Machine.Unable()
 }
 
 // bmcDevice is the first BMC, as the kernel's ipmi_devintf names it.

@@ -71,6 +71,12 @@ func (m *Machine) Brake() string {
 	if err == nil && slices.Contains(strings.Fields(string(line)), BrakeWord) {
 		return BrakeWord + " stands on the kernel command line"
 	}
+	return ""
+}
+
+// Unable returns why this machine cannot be taken down at all, whatever the
+// operator wants, or "".
+func (m *Machine) Unable() string {
 	if m.contained() {
 		return "this is a container, not a machine"
 	}
@@ -93,6 +99,9 @@ func (m *Machine) contained() bool {
 func (m *Machine) Do(ctx context.Context, a recovery.Action) error {
 	if why := m.Brake(); why != "" {
 		return fmt.Errorf("%s: %w: %s", a, ErrBrake, why)
+	}
+	if why := m.Unable(); why != "" {
+		return fmt.Errorf("%s: %s", a, why)
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()

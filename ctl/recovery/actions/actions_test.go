@@ -48,7 +48,6 @@ func TestBrake(t *testing.T) {
 		{"none", map[string]string{"/proc/cmdline": "quiet shisa.observed"}, ""},
 		{"file", map[string]string{BrakeFile: ""}, "observe-only exists"},
 		{"kernel command line", map[string]string{"/proc/cmdline": "quiet shisa.observe\n"}, "kernel command line"},
-		{"container", map[string]string{"/run/.containerenv": ""}, "container"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := fixture(t, tt.files)
@@ -64,6 +63,16 @@ func TestBrake(t *testing.T) {
 				t.Errorf("sysrq triggered: %v", acted)
 			}
 		})
+	}
+}
+
+func TestContainerCannotBeTakenDown(t *testing.T) {
+	m := fixture(t, map[string]string{"/run/.containerenv": ""})
+	if err := m.Do(t.Context(), recovery.Panic); err == nil || m.read(t, "/proc/sysrq-trigger") != "" {
+		t.Errorf("acted in a container: %v", err)
+	}
+	if m.Brake() != "" {
+		t.Errorf("a container is no brake: services in it are recovered")
 	}
 }
 

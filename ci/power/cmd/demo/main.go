@@ -25,7 +25,7 @@ timeout = "` + timeout + `"
 [[monitor]]
 name = "init"
 type = "process"
-pattern = "*init*"
+match = "*init*"
 `
 )
 

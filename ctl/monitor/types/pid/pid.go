@@ -4,6 +4,7 @@ package pid
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"shisa/ctl/monitor"
@@ -30,11 +31,14 @@ var Type = monitor.Define(monitor.Spec[params]{
 		if env.Target == nil {
 			return nil, fmt.Errorf("monitor %s: it needs a target with a process of its own", env.Name)
 		}
-		return &prober{env.Target}, nil
+		return &prober{target: env.Target}, nil
 	},
 })
 
-type prober struct{ target monitor.Target }
+type prober struct {
+	target monitor.Target
+	gone   atomic.Pointer[proc.ID] // that was reported last: there is nothing more to watch for
+}
 
 // Probe implements monitor.Prober.
 func (p *prober) Probe(ctx context.Context) (monitor.Finding, error) {
@@ -50,6 +54,7 @@ func (p *prober) Probe(ctx context.Context) (monitor.Finding, error) {
 		return monitor.Finding{Detail: fmt.Sprintf("process %d lives", pid)}, nil
 	}
 	monitor.Logf(ctx, "process %v is gone", id)
+	p.gone.Store(&id)
 	return monitor.Finding{Verdict: monitor.Failed, Detail: fmt.Sprintf("process %d has ended", pid), Certain: true}, nil
 }
 
@@ -58,6 +63,9 @@ func (p *prober) Watch(ctx context.Context, changed func()) error {
 	pid, start, ok := p.target.Process()
 	if !ok {
 		return nil // the next probe may find one
+	}
+	if gone := p.gone.Load(); gone != nil && *gone == (proc.ID{PID: pid, Start: start}) {
+		return nil
 	}
 	w, err := proc.Default()
 	if err != nil {

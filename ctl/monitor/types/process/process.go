@@ -174,6 +174,9 @@ func (p *prober) Watch(ctx context.Context, changed func()) error {
 	// probe finds who is left or has come, and the next watch is of those.
 	died := make(chan struct{}, 1)
 	known := p.known()
+	if len(known) == 0 {
+		return nil // the next probe may find some
+	}
 	for _, id := range known[:min(len(known), WatchLimit)] {
 		stop, err := w.Watch(id, func() {
 			select {
