@@ -122,8 +122,11 @@ func (p *process) watchdog(ctx context.Context) {
 	}
 }
 
-// apiEvery is how often the API has to prove that it answers.
-const apiEvery = time.Second
+// apiEvery returns how often the API has to prove that it answers: twice in a
+// round of the stall checks, and not so often that it would cost anything.
+func apiEvery(interval time.Duration) time.Duration {
+	return min(max(interval/2, 250*time.Millisecond), time.Second)
+}
 
 // beatAPI asks the API something and counts any answer as its progress.
 func (p *process) beatAPI(ctx context.Context, socket string) {
@@ -145,7 +148,7 @@ func (p *process) beatAPI(ctx context.Context, socket string) {
 		if err == nil {
 			beat()
 		}
-		if !sleep(ctx, apiEvery) {
+		if !sleep(ctx, apiEvery(p.daemon.Model().Stall.Interval)) {
 			return
 		}
 	}
