@@ -163,7 +163,7 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("scripts: %v, %v", scripts, err)
 	}
-	scripts = append(scripts, "packaging/files/usr/lib/shisa/hook")
+	scripts = append(scripts, "packaging/files/usr/libexec/shisa/hook")
 	check, checkErr := exec.LookPath("shellcheck")
 	for _, s := range scripts {
 		text, err := os.ReadFile(s)
