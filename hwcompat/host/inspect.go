@@ -69,7 +69,7 @@ func (v *view) read(name string) []byte {
 		v.note(name, err)
 		return nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	b, err := io.ReadAll(io.LimitReader(f, maxFile))
 	v.note(name, err)
 	return b

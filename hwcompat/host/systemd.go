@@ -61,7 +61,7 @@ func (v *view) services() Services {
 	for _, dir := range []string{"lib/systemd/system", "usr/lib/systemd/system", "etc/systemd/system"} {
 		for _, n := range v.list(dir) {
 			if name, ok := strings.CutSuffix(n, ".service"); ok {
-				s[name] = s[name]
+				s.add(name)
 			}
 			if strings.HasSuffix(n, ".wants") || strings.HasSuffix(n, ".requires") {
 				for _, w := range v.list(path.Join(dir, n)) {
@@ -73,7 +73,7 @@ func (v *view) services() Services {
 		}
 	}
 	for _, n := range v.list("etc/init.d") {
-		s[n] = s[n]
+		s.add(n)
 	}
 	for _, rc := range []string{"etc/rc3.d", "etc/rc5.d", "etc/rc.d/rc3.d", "etc/rc.d/rc5.d", "etc/init.d/rc3.d", "etc/init.d/rc5.d"} {
 		for _, n := range v.list(rc) {
@@ -84,6 +84,13 @@ func (v *view) services() Services {
 		}
 	}
 	return s
+}
+
+// add notes a service that is there; whether it is enabled stays as known.
+func (s Services) add(name string) {
+	if _, ok := s[name]; !ok {
+		s[name] = false
+	}
 }
 
 // timeDaemons discipline the clock; names as in /proc/PID/comm.

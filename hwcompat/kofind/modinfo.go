@@ -79,7 +79,7 @@ func readModule(fsys fs.FS, file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	var r io.Reader = f
 	if path.Ext(file) == ".gz" {
 		z, err := gzip.NewReader(f)

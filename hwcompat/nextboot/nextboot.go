@@ -53,7 +53,7 @@ func (b boot) read(name string) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	text, err := io.ReadAll(io.LimitReader(f, maxFile))
 	return string(text), err == nil
 }

@@ -30,7 +30,7 @@ func (r roots) with(ctx context.Context, suite string, f func(root string)) erro
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(copied)
+	defer func() { _ = os.RemoveAll(copied) }() // a scratch folder
 	if out, err := run(ctx, "cp", "-a", from+"/.", copied); err != nil {
 		return fmt.Errorf("copy %s: %w: %s", from, err, out)
 	}

@@ -38,7 +38,7 @@ func tryRPM(ctx context.Context, r *report, tool, root, dist, newer string) {
 	if !r.check(err == nil, name("repository"), out+errText(err)) {
 		return
 	}
-	defer os.RemoveAll(repo)
+	defer func() { _ = os.RemoveAll(repo) }() // a scratch folder
 	t := resolver{tool: tool, root: root}
 	out, err = t.run(ctx, repo, "install", "shisa")
 	if !r.check(err == nil, name("install"), tail(out)) {
@@ -71,7 +71,7 @@ func tryRPMUpgrade(ctx context.Context, r *report, name func(string) string, t r
 	if !r.check(err == nil, name("newer repository"), out+errText(err)) {
 		return
 	}
-	defer os.RemoveAll(repo)
+	defer func() { _ = os.RemoveAll(repo) }() // a scratch folder
 	out, err = t.run(ctx, repo, "upgrade", "shisa")
 	r.check(err == nil, name("upgrade"), tail(out))
 	r.check(strings.Contains(readText(t.root, conf), "edited by"), name("upgrade keeps the configuration"), "it was replaced")
