@@ -81,6 +81,9 @@ func (d *Daemon) prepare(s api.ConfigSource) (*config.Model, *config.Plan, api.P
 		answer.Summary = fmt.Sprintf("%d mistakes: nothing can be applied", len(answer.Mistakes))
 		return nil, nil, answer
 	}
+	if d.parts.StateDir != "" {
+		next.Store.Dir = d.parts.StateDir
+	}
 	if d.brake != "" {
 		next = observeOnly(next)
 	}

@@ -49,18 +49,19 @@ type Actor interface {
 // Parts are what the daemon is assembled from. Tests replace those that reach
 // the machine.
 type Parts struct {
-	Version string
-	Types   config.Registry
-	Store   *store.Store
-	Bus     *event.Bus
-	Log     log.Logger
-	Guard   Guard                                     // countdowns; never nil
-	Actor   Actor                                     // never nil
-	Rescue  func(context.Context) bool                // the machine is in a rescue target; nil: never
-	Reason  why.Verdict                               // why the machine went down last
-	Doctor  func(context.Context) (api.Doctor, error) // nil: nothing to say
-	Ready   func()                                    // called when everything is started; may be nil
-	Applied func(*config.Model)                       // called with each new configuration in force; may be nil
+	Version  string
+	Types    config.Registry
+	Store    *store.Store
+	Bus      *event.Bus
+	Log      log.Logger
+	Guard    Guard                                     // countdowns; never nil
+	Actor    Actor                                     // never nil
+	Rescue   func(context.Context) bool                // the machine is in a rescue target; nil: never
+	Reason   why.Verdict                               // why the machine went down last
+	Doctor   func(context.Context) (api.Doctor, error) // nil: nothing to say
+	Ready    func()                                    // called when everything is started; may be nil
+	StateDir string                                    // instead of the configured one; empty: as configured
+	Applied  func(*config.Model)                       // called with each new configuration in force; may be nil
 }
 
 // A Daemon is a running shisad.

@@ -153,7 +153,7 @@ func (p *process) assemble(ctx context.Context, model *config.Model, reason why.
 	p.daemon, err = daemon.New(model, daemon.Parts{
 		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: p.protect, Actor: restrained{machine},
 		Rescue: func(ctx context.Context) bool { return actions.Rescue(ctx, model.Server.RescueTargets) },
-		Reason: reason, Doctor: p.doctor, Ready: ready, Applied: p.keepGood,
+		Reason: reason, Doctor: p.doctor, Ready: ready, Applied: p.keepGood, StateDir: p.flags.state,
 	})
 	return err
 }

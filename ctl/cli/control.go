@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"shisa/ctl/api"
+)
+
+var monitorDocs = map[api.MonitorVerb]string{
+	api.SuspendMonitor: "stop probing with a monitor until it is resumed",
+	api.ResumeMonitor:  "probe again",
+	api.TestMonitor:    "probe now and show the answer",
+	api.ResetMonitor:   "clear the recovery counters",
+	api.FailMonitor:    "simulate a failure, to see what recovery does",
+	api.UnfailMonitor:  "stop simulating a failure",
+}
+
+func (a *app) monitor() *cobra.Command {
+	list := &cobra.Command{Use: "list", Short: "list monitors with their last verdict", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := a.client().Status(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.writeJSON(s.Monitors)
+			}
+			writeMonitors(a.out, a.paint, s)
+			return nil
+		}}
+	all := []*cobra.Command{list}
+	for _, verb := range api.MonitorVerbs() {
+		var reason string
+		c := &cobra.Command{Use: string(verb) + " NAME", Short: monitorDocs[verb], Args: cobra.ExactArgs(1),
+			RunE: func(c *cobra.Command, args []string) error {
+				return a.result(a.client().Monitor(c.Context(), api.MonitorCommand{Name: args[0], Verb: verb, Reason: reason}))
+			}}
+		c.Flags().StringVar(&reason, "reason", "", "why, for the record")
+		all = append(all, c)
+	}
+	return parent("monitor", "list, suspend, resume, test monitors", all...)
+}
+
+func (a *app) group() *cobra.Command {
+	list := &cobra.Command{Use: "list", Short: "list groups with their resources", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := a.client().Status(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.writeJSON(s.Groups)
+			}
+			writeGroups(a.out, a.paint, s)
+			return nil
+		}}
+	return parent("group", "list, start, stop groups", list,
+		a.unit(api.StartUnit, "group", "start a group; without NAME and with --all, all of them"),
+		a.unit(api.StopUnit, "group", "stop a group; without NAME and with --all, all of them"))
+}
+
+func (a *app) resource() *cobra.Command {
+	return parent("resource", "start, stop single resources",
+		a.unit(api.StartUnit, "resource", "start a resource and what it needs"),
+		a.unit(api.StopUnit, "resource", "stop a resource and what needs it"))
+}
+
+// unit is start or stop of a group or resource.
+func (a *app) unit(verb api.UnitVerb, kind, short string) *cobra.Command {
+	cmd := api.UnitCommand{Verb: verb}
+	all := false
+	c := &cobra.Command{Use: string(verb) + " NAME", Short: short, Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && !all:
+				cmd.Name = args[0]
+			case len(args) == 0 && all:
+				cmd.Name = "*"
+			default:
+				return fmt.Errorf("name one %s: %w", kind, errUsage)
+			}
+			do := a.client().Group
+			if kind == "resource" {
+				do = a.client().Resource
+			}
+			return a.result(do(c.Context(), cmd))
+		}}
+	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
+	c.Flags().BoolVar(&cmd.NoWait, "no-wait", false, "return when it is asked for rather than when it is done")
+	if kind == "group" {
+		c.Flags().BoolVar(&all, "all", false, "all groups")
+	}
+	return c
+}
+
+func (a *app) suspend() *cobra.Command {
+	var cmd api.SuspendCommand
+	c := &cobra.Command{Use: "suspend", Short: "suspend all probes and recovery; the countdown stays armed", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.result(a.client().Suspend(c.Context(), cmd)) }}
+	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
+	return c
+}
+
+func (a *app) resume() *cobra.Command {
+	var cmd api.SuspendCommand
+	c := &cobra.Command{Use: "resume", Short: "end shisa suspend", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.result(a.client().Resume(c.Context(), cmd)) }}
+	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
+	return c
+}
+
+func (a *app) shutdown() *cobra.Command {
+	cmd := api.ShutdownCommand{How: api.PowerOff}
+	var reboot, guard bool
+	c := &cobra.Command{Use: "shutdown", Short: "stop all groups and take the machine down, guarded against stalls", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case reboot && guard:
+				return fmt.Errorf("--reboot and --guard-only exclude each other: %w", errUsage)
+			case reboot:
+				cmd.How = api.Reboot
+			case guard:
+				cmd.How = api.GuardOnly
+			}
+			return a.result(a.client().Shutdown(c.Context(), cmd))
+		}}
+	c.Flags().BoolVarP(&reboot, "reboot", "r", false, "boot again")
+	c.Flags().BoolVar(&guard, "guard-only", false, "only guard the shutdown that the operating system has begun")
+	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
+	return c
+}
+
+func (a *app) limiter() *cobra.Command {
+	show := &cobra.Command{Use: "show", Short: "show how many machine-level actions count", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := a.client().Status(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.writeJSON(s.Limiter)
+			}
+			fmt.Fprintln(a.out, limiterLine(s.Limiter))
+			return nil
+		}}
+	reset := &cobra.Command{Use: "reset", Short: "forget them, so that shisa may act again", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.result(a.client().ResetLimiter(c.Context())) }}
+	return parent("limiter", "the limit of machine-level actions", show, reset)
+}
+
+// errMistakes is the end of a command whose mistakes were printed.
+var errMistakes = errors.Join(errSaid, errors.New("mistakes"))

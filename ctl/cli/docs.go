@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"shisa/ctl/api"
+	"shisa/ctl/config"
+	doctor "shisa/ctl/doctor"
+	"shisa/ctl/param"
+)
+
+func (a *app) typeDocs() *cobra.Command {
+	list := &cobra.Command{Use: "list", Short: "list monitor and resource types", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			reg := registry()
+			var t table
+			for _, name := range slices.Sorted(maps.Keys(reg.Resources)) {
+				r := reg.Resources[name]
+				t.add(cell{"resource", dim}, cell{name, strong}, cell{r.Alias, dim}, cell{r.Title, plain})
+			}
+			for _, name := range slices.Sorted(maps.Keys(reg.Monitors)) {
+				m := reg.Monitors[name]
+				t.add(cell{"monitor", dim}, cell{name, strong}, cell{m.Alias, dim}, cell{m.Title, plain})
+			}
+			t.write(a.out, a.paint, 0)
+			return nil
+		}}
+	page := &cobra.Command{Use: "doc NAME", Short: "print the reference page of a type", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			reg := registry()
+			m, isMonitor := reg.Monitors[args[0]]
+			r, isResource := reg.Resources[args[0]]
+			if isMonitor {
+				m.Markdown(a.out)
+			}
+			if isResource {
+				r.Markdown(a.out)
+			}
+			if !isMonitor && !isResource {
+				return unknownType(reg, args[0])
+			}
+			return nil
+		}}
+	schema := &cobra.Command{Use: "schema NAME", Short: "print the JSON Schema of a type's parameters", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			reg := registry()
+			if m, ok := reg.Monitors[args[0]]; ok {
+				return a.writeJSON(m.Params().JSONSchema())
+			}
+			if r, ok := reg.Resources[args[0]]; ok {
+				return a.writeJSON(r.Params().JSONSchema())
+			}
+			return unknownType(reg, args[0])
+		}}
+	return parent("type", "documentation of monitor and resource types", list, page, schema)
+}
+
+func unknownType(reg config.Registry, name string) error {
+	all := slices.Concat(slices.Collect(maps.Keys(reg.Monitors)), slices.Collect(maps.Keys(reg.Resources)))
+	hint := "; shisa type list shows them"
+	if near := param.Nearest(name, all); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	}
+	return fmt.Errorf("no monitor or resource type %q%s: %w", name, hint, errUsage)
+}
+
+func (a *app) doctor() *cobra.Command {
+	var file string
+	c := &cobra.Command{Use: "doctor", Short: "what this machine offers, and what stands in the way", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			d, err := a.client().Doctor(c.Context())
+			if api.CodeOf(err) == api.Unreachable || file != "" {
+				d, err = a.examine(c, file)
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.writeJSON(d)
+			}
+			a.writeDoctor(d)
+			return nil
+		}}
+	c.Flags().StringVar(&file, "config", "", "look with the eyes of this configuration, without asking the daemon")
+	return c
+}
+
+// examine looks without a daemon.
+func (a *app) examine(c *cobra.Command, file string) (api.Doctor, error) {
+	var args []string
+	if file != "" {
+		args = []string{file}
+	}
+	m, err := a.load(args)
+	if err != nil {
+		return api.Doctor{}, err
+	}
+	return doctor.Examine(c.Context(), m, doctor.Options{Witnesses: os.Geteuid() == 0})
+}
+
+func (a *app) writeDoctor(d api.Doctor) {
+	fmt.Fprintf(a.out, "%s %s\n", a.paint.in(levelColor(d.Level), "●"), a.paint.in(strong, fmt.Sprintf("%s · %s · Linux %s", d.Server, d.OS, d.Kernel)))
+	area := ""
+	for _, c := range d.Checks {
+		if c.Area != area {
+			area = c.Area
+			fmt.Fprintln(a.out, a.paint.in(strong, area))
+		}
+		fmt.Fprintf(a.out, "  %s %s: %s\n", a.paint.in(levelColor(c.Level), pad(string(c.Level), 8)), c.Name, c.Text)
+		if c.Mend != "" {
+			fmt.Fprintf(a.out, "           → %s\n", c.Mend)
+		}
+	}
+}
+
+// man writes the manual pages; packages are built with it.
+func (a *app) man(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{Use: "man DIRECTORY", Short: "write the manual pages", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return err
+			}
+			root.DisableAutoGenTag = true
+			return doc.GenManTree(root, &doc.GenManHeader{Title: "SHISA", Section: "1", Source: "shisa " + a.version, Manual: "shisa"}, args[0])
+		}}
+}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shisa/ctl/api"
+	"shisa/ctl/event"
+)
+
+func (a *app) events() *cobra.Command {
+	var q api.EventQuery
+	var follow bool
+	var since time.Duration
+	var severity string
+	c := &cobra.Command{Use: "events", Short: "what happened, and with --follow what happens", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := q.Severity.UnmarshalText([]byte(severity)); err != nil {
+				return fmt.Errorf("--severity: %w: %w", err, errUsage)
+			}
+			for _, code := range q.Codes {
+				if event.Lookup(code) == nil {
+					return fmt.Errorf("--code: there is no event %q: %w", code, errUsage)
+				}
+			}
+			if since > 0 {
+				q.Since = time.Now().Add(-since)
+			}
+			if follow {
+				return a.client().Follow(c.Context(), q, a.followed)
+			}
+			events, err := a.client().Events(c.Context(), q)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.writeJSON(events)
+			}
+			for _, e := range events {
+				a.writeEvent(e)
+			}
+			return nil
+		}}
+	f := c.Flags()
+	f.BoolVarP(&follow, "follow", "f", false, "go on with each event as it happens")
+	f.DurationVar(&since, "since", 0, "only events of this time, such as 2h; 0: all")
+	f.IntVarP(&q.Limit, "lines", "n", 0, "at most so many, the latest; 0: 100")
+	f.StringVar(&severity, "severity", "info", "at least this: info, warning, error, critical")
+	f.StringSliceVar(&q.Codes, "code", nil, "only these kinds of event, such as monitor-failed")
+	f.StringSliceVar(&q.Subjects, "subject", nil, "only about these, such as monitor/web, or monitor for all of them")
+	return c
+}
+
+// followed prints one item of a followed stream; with --json one line each.
+func (a *app) followed(i api.FollowItem) error {
+	if a.json {
+		return json.NewEncoder(a.out).Encode(i)
+	}
+	if i.Lost > 0 {
+		fmt.Fprintf(a.err, "shisa: %d events were lost: this terminal is too slow\n", i.Lost)
+	}
+	if i.Event != nil {
+		a.writeEvent(*i.Event)
+	}
+	return nil
+}
+
+var severityColors = map[event.Severity]string{event.Info: dim, event.Warning: warn, event.Error: bad, event.Critical: alarm}
+
+func (a *app) writeEvent(e event.Event) {
+	fmt.Fprintf(a.out, "%s  %s  %s\n", e.Time.Local().Format("2006-01-02 15:04:05.000"),
+		a.paint.in(severityColors[e.Severity], pad(e.Severity.String(), 8)), strings.TrimSpace(e.Text))
+}

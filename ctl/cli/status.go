@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shisa/ctl/api"
+)
+
+func (a *app) status() *cobra.Command {
+	var watch bool
+	var every time.Duration
+	c := &cobra.Command{Use: "status", Short: "what protects this machine, and how everything is", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if watch {
+				return a.watch(c.Context(), every)
+			}
+			s, err := a.client().Status(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.writeJSON(s)
+			}
+			writeStatus(a.out, a.paint, s)
+			return nil
+		}}
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again and again until interrupted")
+	c.Flags().DurationVar(&every, "every", 2*time.Second, "how often with --watch")
+	return c
+}
+
+// watch shows the status until ctx is done. With --json each is one line.
+func (a *app) watch(ctx context.Context, every time.Duration) error {
+	for {
+		s, err := a.client().Status(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		var b strings.Builder
+		switch {
+		case err != nil:
+			fmt.Fprintln(&b, "shisa:", explain(err))
+		case a.json:
+			if err := a.writeJSON(s); err != nil {
+				return err
+			}
+		default:
+			writeStatus(&b, a.paint, s)
+		}
+		if a.paint.color || a.paint.width > 0 {
+			fmt.Fprint(a.out, "\x1b[H\x1b[2J") // home and clear, ECMA-48
+		}
+		fmt.Fprint(a.out, b.String())
+		t := time.NewTimer(max(every, 100*time.Millisecond))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		}
+	}
+}
+
+// writeStatus draws the status for people.
+func writeStatus(w io.Writer, p painter, s api.Status) {
+	head := fmt.Sprintf("%s · shisa %s · mode %s · up %s", s.Server, s.Version, s.Mode, span(s.UptimeMS.D()))
+	fmt.Fprintf(w, "%s %s\n", p.in(levelColor(s.Level), "●"), p.in(strong, head))
+	var t table
+	row := func(name, color, text string) { t.add(cell{name, dim}, cell{text, color}) }
+	row("protection", protectionColor(s.Protection.State), s.Protection.Summary)
+	for _, e := range []*api.Engine{s.Protection.Primary, s.Protection.Backstop} {
+		if e != nil && e.Driver != "none" {
+			row(e.Role, plain, engineLine(e))
+		}
+	}
+	row("beats", beatColor(s.Stall), beatLine(s.Stall))
+	row("shutdown", plain, shutdownLine(s.Shutdown))
+	row("limiter", plain, limiterLine(s.Limiter))
+	row("last boot", plain, s.LastBoot.Summary)
+	for _, r := range s.Suppression.Reasons {
+		row("note", warn, r)
+	}
+	t.write(w, p, 2)
+	writeGroups(w, p, s)
+	writeMonitors(w, p, s)
+	writeProblems(w, p, s.Problems)
+}
+
+func protectionColor(s api.ProtectionState) string {
+	switch s {
+	case api.Protected:
+		return good
+	case api.Lesser, api.Disarmed:
+		return warn
+	case api.Unprotected:
+		return alarm
+	case api.Observing:
+	}
+	return plain
+}
+
+func engineLine(e *api.Engine) string {
+	if !e.Armed {
+		return strings.TrimSpace(fmt.Sprintf("%s %s not armed: %s", e.Driver, e.Device, e.Error))
+	}
+	text := fmt.Sprintf("%s %s (%s) · %s after %v without ping · pinged %s ago", e.Driver, e.Device, e.Identity, e.Action, e.TimeoutMS, span(e.LastPingMS.D()))
+	if e.Error != "" {
+		text += " · " + e.Error
+	}
+	return text
+}
+
+func beatColor(s api.Stall) string {
+	for _, b := range s.Beats {
+		if !b.Fresh {
+			return alarm
+		}
+	}
+	return plain
+}
+
+func beatLine(s api.Stall) string {
+	if !s.Enabled {
+		return "not judged: stall.enabled is false"
+	}
+	var parts []string
+	for _, b := range s.Beats {
+		parts = append(parts, fmt.Sprintf("%s %s (most %s)", b.Name, span(b.AgeMS.D()), span(b.MaxDelayMS.D())))
+	}
+	return fmt.Sprintf("limit %v · %s", s.TimeoutMS, strings.Join(parts, " · "))
+}
+
+func shutdownLine(s api.Shutdown) string {
+	if s.Armed {
+		return fmt.Sprintf("guarded now: %s after %v", s.Action, s.TimeoutMS)
+	}
+	return fmt.Sprintf("guarded %s: %s after %v", strings.ReplaceAll(s.Watch, "_", " "), s.Action, s.TimeoutMS)
+}
+
+func limiterLine(l api.Limiter) string {
+	if !l.Enabled {
+		return "off"
+	}
+	return fmt.Sprintf("%d of %d machine-level actions", l.Count, l.Max)
+}
+
+func writeGroups(w io.Writer, p painter, s api.Status) {
+	if len(s.Groups) == 0 {
+		return
+	}
+	fmt.Fprintln(w, p.in(strong, "groups"))
+	var t table
+	for _, g := range s.Groups {
+		t.add(cell{g.Name, plain}, cell{"", plain}, cell{string(g.State), stateColor(g.State)}, cell{ago(s.At, g.Since), dim}, cell{g.Detail, plain})
+		for _, r := range g.Resources {
+			detail := r.Detail
+			if r.PID > 0 {
+				detail = strings.TrimSpace(fmt.Sprintf("pid %d %s", r.PID, detail))
+			}
+			t.add(cell{"  " + r.Name, plain}, cell{r.Type, dim}, cell{string(r.State), stateColor(r.State)}, cell{ago(s.At, r.Since), dim}, cell{detail, plain})
+		}
+	}
+	t.write(w, p, 2)
+}
+
+func writeMonitors(w io.Writer, p painter, s api.Status) {
+	if len(s.Monitors) == 0 {
+		return
+	}
+	fmt.Fprintln(w, p.in(strong, "monitors"))
+	var t table
+	for _, m := range s.Monitors {
+		verdict, color := string(m.Verdict), verdictColor(m.Verdict)
+		switch m.State {
+		case api.MonitorSuspended, api.MonitorInactive:
+			verdict, color = string(m.State), dim
+		case api.MonitorWaiting, api.MonitorProbing, api.MonitorBroken:
+		}
+		t.add(cell{m.Name, plain}, cell{m.Type, dim}, cell{verdict, color}, cell{ago(s.At, m.Since), dim}, cell{counters(m) + m.Detail, plain})
+	}
+	t.write(w, p, 2)
+}
+
+// counters says how far recovery has gone; empty while all is well.
+func counters(m api.Monitor) string {
+	c := m.Counters
+	var parts []string
+	if c.Failures > 0 {
+		parts = append(parts, fmt.Sprintf("failure %d of %d", c.Failures, c.Retry))
+	}
+	if c.Restarts > 0 {
+		parts = append(parts, fmt.Sprintf("restart %d of %d", c.Restarts, c.MaxRestart))
+	}
+	if c.Exhausted {
+		parts = append(parts, "gave up")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "[" + strings.Join(parts, ", ") + "] "
+}
+
+func writeProblems(w io.Writer, p painter, problems []api.Problem) {
+	if len(problems) == 0 {
+		return
+	}
+	fmt.Fprintln(w, p.in(strong, "problems"))
+	var t table
+	for _, one := range problems {
+		text := one.Text
+		if one.Mend != "" {
+			text += " → " + one.Mend
+		}
+		t.add(cell{string(one.Level), levelColor(one.Level)}, cell{text, plain})
+	}
+	t.write(w, p, 2)
+}
