@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -30,12 +31,12 @@ var Job = trial.Job{
 	},
 	Parts: []trial.Part{
 		{Name: "stuck", Programs: []string{"arm_syscall"}},
+		{Name: "device", Programs: []string{"device_fentry", "device_kprobe"}},
+		{Name: "devices-begin", Programs: []string{"devices_begin_fentry", "devices_begin_kprobe"}},
+		{Name: "devices-end", Programs: []string{"devices_end_fexit", "devices_end_kretprobe"}},
 		{Name: "restart", Programs: []string{"restart_fentry", "restart_kprobe"}},
 		{Name: "power-off", Programs: []string{"power_off_fentry", "power_off_kprobe"}},
 		{Name: "halt", Programs: []string{"halt_fentry", "halt_kprobe"}, Optional: true},
-		{Name: "devices-begin", Programs: []string{"devices_begin_fentry", "devices_begin_kprobe"}},
-		{Name: "devices-end", Programs: []string{"devices_end_fexit", "devices_end_kretprobe"}},
-		{Name: "device", Programs: []string{"device_fentry", "device_kprobe"}, Optional: true},
 		{Name: "sync-begin", Programs: []string{"sync_begin_fentry", "sync_begin_kprobe"}, Optional: true},
 		{Name: "sync-end", Programs: []string{"sync_end_fexit", "sync_end_kretprobe"}, Optional: true},
 		{Name: "signal", Programs: []string{"signal_raw_tp"}, Optional: true},
@@ -57,16 +58,57 @@ func Load(k *trial.Kernel) (*Witness, error) {
 	if err != nil {
 		return w, err
 	}
-	if arm := loaded.Program("stuck"); arm != nil {
-		status, err := arm.Run(&ebpf.RunOptions{})
-		if err == nil && status != 0 {
-			err = fmt.Errorf("step %d refused", status)
-		}
-		if err != nil {
-			return w, errors.Join(fmt.Errorf("prepare the timer: %w", err), w.Close())
-		}
+	if err := w.arm(); err != nil {
+		return w, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// arm runs the timers' program on each CPU that this process may use, for a
+// timer stays with the CPU that started it.
+func (w *Witness) arm() error {
+	program := w.loaded.Program("stuck")
+	if program == nil {
+		return nil
+	}
+	// On a thread of its own, which ends with its affinity.
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		result <- eachCPU(func() error {
+			status, err := program.Run(&ebpf.RunOptions{})
+			if err == nil && status != 0 {
+				err = fmt.Errorf("step %d refused", status)
+			}
+			return err
+		})
+	}()
+	if err := <-result; err != nil {
+		return fmt.Errorf("prepare the timers: %w", err)
+	}
+	return nil
+}
+
+// eachCPU calls f on each CPU in turn, by moving the calling thread.
+func eachCPU(f func() error) error {
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return fmt.Errorf("read the affinity: %w", err)
+	}
+	for cpu := range len(allowed) * 64 {
+		if !allowed.IsSet(cpu) {
+			continue
+		}
+		var one unix.CPUSet
+		one.Set(cpu)
+		if err := unix.SchedSetaffinity(0, &one); err != nil {
+			continue // it went offline
+		}
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Choices says which programs are at work, and why no better ones are.
@@ -82,7 +124,7 @@ func (w *Witness) has(part string) bool { return w.loaded.Program(part) != nil }
 // Begin says that user space begins to go down: from now on signals and exits
 // are told too. Call it when the shutdown is asked for; it cannot be called off
 // but by Abandon.
-func (w *Witness) Begin() error { return w.begun(1) }
+func (w *Witness) Begin() error { return errors.Join(w.begun(1), w.arm()) }
 
 // Abandon takes Begin back: the shutdown was cancelled.
 func (w *Witness) Abandon() error { return w.begun(0) }

@@ -3,6 +3,7 @@ package blame
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -14,6 +15,31 @@ import (
 	"shisa/bpf/timeline"
 	"shisa/bpf/trial"
 )
+
+// TestMain also serves as a guest's daemon that witnesses the shutdown.
+func TestMain(m *testing.M) {
+	if os.Getenv("BLAME_ROLE") != "hold" {
+		os.Exit(m.Run())
+	}
+	k, err := trial.Open()
+	if err != nil {
+		panic(err)
+	}
+	w, err := Load(k)
+	if err != nil {
+		panic(err)
+	}
+	if err := w.Begin(); err != nil {
+		panic(err)
+	}
+	log, err := Log()
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
+	err = w.Watch(context.Background(), func(m timeline.Mark) { fmt.Fprintln(log, "user", m.Text()) })
+	panic(err)
+}
 
 func load(t *testing.T) *Witness {
 	t.Helper()

@@ -102,11 +102,12 @@ static inline int mark(void *ctx, u32 kind, u32 arg)
 
 #ifdef SHISA_TIMER
 #define CLOCK_MONOTONIC 1
+#define LOOK_NS (100ULL * 1000 * 1000)
 #define STUCK_NS (500ULL * 1000 * 1000)
 
 struct turn {
-	struct bpf_timer timer;
-	u64 since;
+	u64 since;              /* 0: no device's turn */
+	u64 told;
 	u8 name[40];
 	u8 driver[24];
 };
@@ -118,31 +119,69 @@ struct {
 	__type(value, struct turn);
 } turn SEC(".maps");
 
-static int stuck(void *map, u32 *key, struct turn *t)
+/*
+ * A timer's callback is a soft interrupt of the CPU that started it. A driver
+ * that spins may keep that CPU's from running: so there is one for each CPU.
+ */
+struct lookout {
+	struct bpf_timer timer;
+	u32 ready;
+	u32 _pad;
+};
+
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, u32);
+	__type(value, struct lookout);
+} lookouts SEC(".maps");
+
+static int look(void *map, u32 *key, struct lookout *l)
 {
 	struct mark_record m = { .kind = MARK_STUCK };
+	struct shutdown_phase *p = now();
+	u32 zero = 0;
+	struct turn *t = bpf_map_lookup_elem(&turn, &zero);
+	u64 since;
 
-	if (!t->since)
+	if (!t || !p || !(p->begun || p->in_devices))
 		return 0;
+	bpf_timer_start(&l->timer, LOOK_NS, 0);
+
 	m.at = bpf_ktime_get_ns();
-	m.arg = (m.at - t->since) / 1000000;
+	since = t->since;
+	/* Two CPUs may tell of it at once: a mark too many does no harm. */
+	if (!since || m.at - since < STUCK_NS || m.at - t->told < STUCK_NS)
+		return 0;
+	t->told = m.at;
+	m.arg = (m.at - since) / 1000000;
 	__builtin_memcpy(m.name, t->name, sizeof(m.name));
 	__builtin_memcpy(m.driver, t->driver, sizeof(m.driver));
 	emit(t, &m, sizeof(m));
 	print(&m);
-	bpf_timer_start(&t->timer, STUCK_NS, 0);
 	return 0;
 }
 
+/* Run by bpf(2) on each CPU, when loaded and when the shutdown begins. */
 SEC("syscall")
 int arm_syscall(void *ctx)
 {
-	u32 zero = 0;
-	struct turn *t = bpf_map_lookup_elem(&turn, &zero);
+	u32 cpu = bpf_get_smp_processor_id();
+	struct lookout *l = bpf_map_lookup_elem(&lookouts, &cpu);
+	struct shutdown_phase *p = now();
 
-	if (!t || bpf_timer_init(&t->timer, &turn, CLOCK_MONOTONIC))
-		return 1;
-	return bpf_timer_set_callback(&t->timer, stuck) ? 2 : 0;
+	if (!l || !p)
+		return 0;       /* more CPUs than lookouts: enough of them */
+	if (!l->ready) {
+		if (bpf_timer_init(&l->timer, &lookouts, CLOCK_MONOTONIC))
+			return 1;
+		if (bpf_timer_set_callback(&l->timer, look))
+			return 2;
+		l->ready = 1;
+	}
+	if (p->begun && bpf_timer_start(&l->timer, LOOK_NS, 0))
+		return 3;
+	return 0;
 }
 
 static inline void begin_turn(struct mark_record *m)
@@ -152,10 +191,21 @@ static inline void begin_turn(struct mark_record *m)
 
 	if (!t)
 		return;
-	t->since = bpf_ktime_get_ns();
+	t->since = 0;
 	__builtin_memcpy(t->name, m->name, sizeof(t->name));
 	__builtin_memcpy(t->driver, m->driver, sizeof(t->driver));
-	bpf_timer_start(&t->timer, STUCK_NS, 0);
+	t->since = bpf_ktime_get_ns();
+	t->told = 0;
+}
+
+/* Nobody may have announced the shutdown: this CPU's lookout at least. */
+static inline void begin_turns(void)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct lookout *l = bpf_map_lookup_elem(&lookouts, &cpu);
+
+	if (l && l->ready)
+		bpf_timer_start(&l->timer, LOOK_NS, 0);
 }
 
 static inline void end_turns(void)
@@ -164,10 +214,11 @@ static inline void end_turns(void)
 	struct turn *t = bpf_map_lookup_elem(&turn, &zero);
 
 	if (t)
-		t->since = 0;   /* the timer finds it so and stays down */
+		t->since = 0;
 }
 #else
 static inline void begin_turn(struct mark_record *m) {}
+static inline void begin_turns(void) {}
 static inline void end_turns(void) {}
 #endif
 
@@ -202,7 +253,9 @@ static inline int devices(void *ctx, bool begin)
 
 	if (p)
 		p->in_devices = begin;
-	if (!begin)
+	if (begin)
+		begin_turns();
+	else
 		end_turns();
 	return mark(ctx, begin ? MARK_DEVICES_BEGIN : MARK_DEVICES_END, 0);
 }

@@ -14,12 +14,11 @@ import (
 // readProc makes samples from /proc/PID/task/TID: of each task its state, and
 // the rest only of those that do not sleep.
 func readProc(samples []Sample) ([]Sample, error) {
-	now := monotonic()
 	err := numbered("/proc", func(pid int) {
 		dir := "/proc/" + strconv.Itoa(pid) + "/task"
 		// A process that ends meanwhile is no error.
 		_ = numbered(dir, func(tid int) {
-			if s, ok := readTask(dir+"/"+strconv.Itoa(tid), now); ok {
+			if s, ok := readTask(dir + "/" + strconv.Itoa(tid)); ok {
 				s.PID, s.TID = pid, tid
 				samples = append(samples, s)
 			}
@@ -47,15 +46,15 @@ func numbered(path string, visit func(n int)) error {
 	return err
 }
 
-func readTask(dir string, now time.Duration) (s Sample, ok bool) {
+func readTask(dir string) (s Sample, ok bool) {
 	line, err := readSmall(dir + "/stat")
 	if err != nil || !parseStat(line, &s) {
 		return s, false
 	}
-	s.At = now
 	if text, err := readSmall(dir + "/schedstat"); err == nil {
 		parseSchedstat(text, &s)
 	}
+	s.At = monotonic() // next to the runtime, which is compared with it
 	if text, err := readSmall(dir + "/status"); err == nil {
 		s.Switches = switches(text)
 	}

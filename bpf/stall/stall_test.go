@@ -77,7 +77,7 @@ func openIterator(t *testing.T, limits Limits) *Witness {
 // await scans until a task of the process is stalled in the given way.
 func await(t *testing.T, w *Witness, pid int, kind Kind) Task {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		tasks, err := w.Scan()
 		if err != nil {
 			t.Fatal(err)

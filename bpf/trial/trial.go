@@ -103,26 +103,34 @@ func (k *Kernel) choose(job Job) ([]Choice, *ebpf.CollectionSpec, error) {
 		if err != nil {
 			return choices, nil, err
 		}
-		missing = nil
-		found := 0
-		for i, part := range job.Parts {
-			choices[i].Object, choices[i].Program = "", ""
-			k.choosePart(part, object.Name, spec, &choices[i])
-			switch {
-			case choices[i].Program != "":
-				found++
-			case !part.Optional && !object.Partial && offers(spec, part):
-				missing = fmt.Errorf("load %s/%s: %w", job.Name, part.Name, ErrNone)
-			}
-		}
-		if found == 0 {
-			missing = fmt.Errorf("load %s: %w", job.Name, ErrNone)
-		}
+		missing = k.chooseFrom(job, object, spec, choices)
 		if missing == nil {
 			return choices, spec, nil
 		}
 	}
 	return choices, nil, missing
+}
+
+// chooseFrom fills in the choices that one object allows. It gives the object up
+// at the first required part that it cannot do.
+func (k *Kernel) chooseFrom(job Job, object Object, spec *ebpf.CollectionSpec, choices []Choice) error {
+	for i := range choices {
+		choices[i].Object, choices[i].Program = "", ""
+	}
+	found := 0
+	for i, part := range job.Parts {
+		k.choosePart(part, object.Name, spec, &choices[i])
+		switch {
+		case choices[i].Program != "":
+			found++
+		case !part.Optional && !object.Partial && offers(spec, part):
+			return fmt.Errorf("load %s/%s: %w", job.Name, part.Name, ErrNone)
+		}
+	}
+	if found == 0 {
+		return fmt.Errorf("load %s: %w", job.Name, ErrNone)
+	}
+	return nil
 }
 
 func (k *Kernel) choosePart(part Part, object string, spec *ebpf.CollectionSpec, choice *Choice) {

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	ShutdownTimerMapCounters             = "counters"
+	ShutdownTimerMapLookouts             = "lookouts"
 	ShutdownTimerMapPhase                = "phase"
 	ShutdownTimerMapRecords              = "records"
 	ShutdownTimerMapTurn                 = "turn"
@@ -110,6 +111,7 @@ type ShutdownTimerProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ShutdownTimerMapSpecs struct {
 	Counters *ebpf.MapSpec `ebpf:"counters"`
+	Lookouts *ebpf.MapSpec `ebpf:"lookouts"`
 	Phase    *ebpf.MapSpec `ebpf:"phase"`
 	Records  *ebpf.MapSpec `ebpf:"records"`
 	Turn     *ebpf.MapSpec `ebpf:"turn"`
@@ -143,6 +145,7 @@ func (o *ShutdownTimerObjects) Close() error {
 // It can be passed to LoadShutdownTimerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ShutdownTimerMaps struct {
 	Counters *ebpf.Map `ebpf:"counters"`
+	Lookouts *ebpf.Map `ebpf:"lookouts"`
 	Phase    *ebpf.Map `ebpf:"phase"`
 	Records  *ebpf.Map `ebpf:"records"`
 	Turn     *ebpf.Map `ebpf:"turn"`
@@ -151,6 +154,7 @@ type ShutdownTimerMaps struct {
 func (m *ShutdownTimerMaps) Close() error {
 	return _ShutdownTimerClose(
 		m.Counters,
+		m.Lookouts,
 		m.Phase,
 		m.Records,
 		m.Turn,

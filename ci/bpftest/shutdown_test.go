@@ -1,0 +1,108 @@
+package bpftest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"shisa/bpf/timeline"
+	"shisa/ci/vm"
+)
+
+// TestStuckShutdown hangs a guest in a driver's shutdown callback. While it
+// hangs, the kernel's log must name the device; nobody in user space can any
+// more.
+func TestStuckShutdown(t *testing.T) {
+	if os.Getenv("SHISA_VM") != "1" {
+		t.Skip("boots guests only with SHISA_VM=1 (make vm-test)")
+	}
+	binaries := build(t)
+	for _, kernel := range kernels(t) {
+		t.Run(kernel.Name, func(t *testing.T) {
+			module := buildFaults(t, kernel)
+			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+			defer cancel()
+			g, err := vm.Start(ctx, vm.Config{
+				Kernel:      kernel,
+				Machine:     vm.Machine{MemoryMiB: 768},
+				Cmdline:     "tp_printk loglevel=7",
+				Files:       map[string]vm.File{"/t/blame": binaries["/t/blame"]},
+				Modules:     []string{"faults"},
+				ModuleFiles: []string{module},
+				Env:         []string{"BLAME_ROLE=hold", "TMPDIR=/tmp"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			stuck(ctx, t, g)
+		})
+	}
+}
+
+func stuck(ctx context.Context, t *testing.T, g *vm.Guest) {
+	holder, err := g.Go("/t/blame")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(holder.Output(), "ready") {
+		if ctx.Err() != nil {
+			t.Fatalf("the witness does not load: %s", holder.Output())
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if _, err := g.Sh(ctx, "echo hang-in-device > /sys/module/faults/parameters/now; (sleep 0.2; reboot -f) &"); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	for _, text := range []string{" devices-begin ", ` stuck 1`} {
+		if line, err := g.Expect(ctx, text); err != nil {
+			t.Fatalf("%q: %v\n%s", text, err, g.Console())
+		} else {
+			t.Logf("%.1f s: %s", time.Since(begin).Seconds(), line)
+		}
+	}
+	marks, damaged := timeline.ParseAll(g.Console())
+	report := timeline.Analyse(marks)
+	var b strings.Builder
+	if err := report.Render(&b, timeline.Options{Width: 100, Top: 5}); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d marks, %d damaged\n%s", len(marks), damaged, b.String())
+	if report.Request != "restart" || report.Done || !strings.Contains(report.Summary(), "ends in faults (driver faults)") {
+		t.Errorf("got %s", report.Summary())
+	}
+}
+
+// buildFaults builds the module that hurts guests. A kernel whose headers want
+// tools that are not installed here is skipped.
+func buildFaults(t *testing.T, kernel vm.Kernel) string {
+	t.Helper()
+	sources, err := vm.Sources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range sources {
+		if source.Name != kernel.Name {
+			continue
+		}
+		headers, err := vm.Headers(t.Context(), source, kernel)
+		if err != nil {
+			t.Skip(err)
+		}
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS("../kmod/faults")); err != nil {
+			t.Fatal(err)
+		}
+		if words, err := exec.CommandContext(t.Context(), "make", "-C", headers, "-s", "M="+dir, "modules").CombinedOutput(); err != nil {
+			t.Skipf("the headers of %s cannot be used here: %v\n%s", kernel.Name, err, words)
+		}
+		return filepath.Join(dir, "faults.ko")
+	}
+	t.Fatalf("no source named %s", kernel.Name)
+	return ""
+}
