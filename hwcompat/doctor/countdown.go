@@ -115,7 +115,7 @@ func softdogBuiltin(j *judge) []hit {
 
 func softdogMissing(j *judge) []hit {
 	m := j.Facts.Modules
-	if !j.wants("softdog") || j.Facts.Virtual.Container != "" {
+	if !j.wants("softdog") || j.Facts.Virtual.Container != "" || j.answer.BelowFloor {
 		return nil
 	}
 	if file, ok := m.Blocked["softdog"]; ok && m.State("softdog") == host.Loadable {
