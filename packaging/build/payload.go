@@ -221,25 +221,28 @@ func (l *layout) fromProgram(ctx context.Context, shisa string) {
 	l.manual(ctx, shisa)
 }
 
-// manual lets the program write its pages, and packs each.
+// manual lets the program write its pages, and packs each beside those of the
+// daemons, which have no command line to speak of.
 func (l *layout) manual(ctx context.Context, shisa string) {
 	dir := filepath.Join(l.b.work, "man")
 	if err := os.RemoveAll(dir); err != nil {
 		l.errs = append(l.errs, err)
 	}
-	_, err := output(ctx, []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", l.b.epoch)}, shisa, "man", "--dir", dir)
+	_, err := output(ctx, []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", l.b.epoch)}, shisa, "man", dir)
 	if err != nil {
 		l.errs = append(l.errs, err)
 		return
 	}
-	pages, err := filepath.Glob(filepath.Join(dir, "*.[1-8]"))
-	if err != nil {
-		l.errs = append(l.errs, err)
-	}
-	for _, p := range pages {
-		text, err := os.ReadFile(p)
-		name := filepath.Base(p)
-		l.add(file{path: "/usr/share/man/man" + name[len(name)-1:] + "/" + name + ".gz", mode: 0o644, data: gzipped(text)}, err)
+	for _, from := range []string{dir, "packaging/man"} {
+		pages, err := filepath.Glob(filepath.Join(from, "*.[1-8]"))
+		if err != nil {
+			l.errs = append(l.errs, err)
+		}
+		for _, p := range pages {
+			text, err := os.ReadFile(p)
+			name := filepath.Base(p)
+			l.add(file{path: "/usr/share/man/man" + name[len(name)-1:] + "/" + name + ".gz", mode: 0o644, data: gzipped(l.b.fill(text))}, err)
+		}
 	}
 }
 
