@@ -104,7 +104,7 @@ func idleCost(ctx context.Context, r *rig) ([]figure, error) {
 	if r.quick {
 		wait = 10 * time.Second
 	}
-	time.Sleep(5 * time.Second)
+	time.Sleep(8 * time.Second) // past the start
 	before, err := cpu(i.cmd.Process.Pid)
 	if err != nil {
 		return nil, err

@@ -58,8 +58,8 @@ var benchmarks = []benchmark{
 const limit = 30 * time.Minute
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "child" {
-		child(os.Args[2:])
+	if filepath.Base(os.Args[0]) == childName {
+		child(filepath.Join(filepath.Dir(os.Args[0]), birthsName))
 		return
 	}
 	only := flag.String("only", "", "run only these benchmarks, separated by commas: "+names())

@@ -70,7 +70,7 @@ func (r *rig) monit(ctx context.Context, port int, f func(dir string, pid int) (
 		return nil
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "set daemon 10\nset idfile %s/id\nset statefile %s/state\nset pidfile %s/pid\nset httpd unixsocket %s/sock\n  allow a:b\n", dir, dir, dir, dir)
+	fmt.Fprintf(&b, "set daemon 10\nset idfile %s/id\nset statefile %s/state\nset pidfile %s/pid\nset httpd unixsocket %s/sock\n  allow admin:monit\n", dir, dir, dir, dir)
 	for i := range 20 {
 		if i%2 == 0 {
 			fmt.Fprintf(&b, "check host h%d with address 127.0.0.1\n  if failed port %d then alert\n", i, port)

@@ -111,14 +111,15 @@ func pss(pid int) (float64, error) {
 	return float64(r.Pss) / (1 << 20), err
 }
 
-// cpu is the processor time that a process has used.
+// cpu is the processor time that all threads of a process have used, to 10 ms
+// (proc(5), /proc/PID/stat fields 14 and 15).
 func cpu(pid int) (time.Duration, error) {
 	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
 	}
-	s, err := p.Schedstat()
-	return time.Duration(s.RunningNanoseconds), err
+	s, err := p.Stat()
+	return time.Duration(s.CPUTime() * float64(time.Second)), err
 }
 
 // quantile returns the q-th part of sorted samples, in ms.

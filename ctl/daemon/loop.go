@@ -19,14 +19,16 @@ import (
 	"shisa/ctl/store"
 )
 
-// idle is how often the loop goes round without an input, so that its beat
-// proves progress.
-const idle = 250 * time.Millisecond
+// idle returns how often the loop goes round without an input, so that its beat
+// proves progress: twice in a round of the stall checks.
+func (d *Daemon) idle() time.Duration {
+	return min(max(d.Model().Stall.Interval/2, 250*time.Millisecond), time.Second)
+}
 
 // loop is the only goroutine that moves the decision machine.
 func (d *Daemon) loop(ctx context.Context) {
 	beat := d.parts.Guard.Beat(BeatDecisions)
-	timer := time.NewTimer(idle)
+	timer := time.NewTimer(d.idle())
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		beat()
@@ -51,6 +53,7 @@ func (d *Daemon) wake() (time.Duration, bool) {
 }
 
 func (d *Daemon) untilWake() time.Duration {
+	idle := d.idle()
 	wake, ok := d.wake()
 	if !ok {
 		return idle

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -182,12 +183,27 @@ func (p *process) serve(ctx context.Context, model *config.Model, out io.Writer)
 	if p.flags.front {
 		wg.Go(func() { p.greet(serving, out) })
 	}
+	wg.Go(func() { slim(serving) })
 	err = p.daemon.Run(ctx)
 	stopping()
 	endServing()
 	p.bus.Close()
 	wg.Wait()
 	return err
+}
+
+// Memory: a daemon that mostly sleeps is to be small rather than to collect
+// rarely. What the start needed is given back once it is over.
+const (
+	gcPercent = 30
+	slimAfter = 5 * time.Second
+)
+
+func slim(ctx context.Context) {
+	debug.SetGCPercent(gcPercent)
+	if sleep(ctx, slimAfter) {
+		debug.FreeOSMemory()
+	}
 }
 
 // socket is the configured one, or in the runtime directory when that was moved.
