@@ -58,6 +58,7 @@ type Parts struct {
 	Actor    Actor                                     // never nil
 	Rescue   func(context.Context) bool                // the machine is in a rescue target; nil: never
 	Reason   why.Verdict                               // why the machine went down last
+	StillUp  bool                                      // the machine did not go down since the service ran last: what runs is taken over
 	Doctor   func(context.Context) (api.Doctor, error) // nil: nothing to say
 	Ready    func()                                    // called when everything is started; may be nil
 	StateDir string                                    // instead of the configured one; empty: as configured
@@ -139,8 +140,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.emit(event.StoreDegraded.New("", "error", err.Error()))
 		d.input(ctx, decide.Store{Down: true})
 	}
-	d.input(ctx, decide.Boot{Clean: d.parts.Reason.Cause.Clean(), Rescue: rescue,
-		Unable: d.parts.Actor.Unable(), Adopt: d.parts.Reason.Cause == why.StillUp, Durable: d.durable()})
+	d.input(ctx, decide.Boot{Clean: d.parts.StillUp || d.parts.Reason.Cause.Clean(), Rescue: rescue,
+		Unable: d.parts.Actor.Unable(), Adopt: d.parts.StillUp, Durable: d.durable()})
 	if d.parts.Ready != nil {
 		d.parts.Ready()
 	}
@@ -186,7 +187,7 @@ func (d *Daemon) announceBoot() {
 	if r.Cause.Clean() {
 		def = event.BootReason
 	}
-	if r.Cause != why.StillUp {
+	if !d.parts.StillUp {
 		d.emit(def.New("", "reason", r.Summary, "cause", string(r.Cause)))
 	}
 }

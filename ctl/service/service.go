@@ -127,8 +127,8 @@ func run(version string, f flags, out, errOut io.Writer) error {
 	p.bus = event.NewBus(p.stampEvent)
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	reason := p.reason(ctx, model)
-	if err := p.assemble(ctx, model, reason); err != nil {
+	reason, up := p.reason(ctx, model)
+	if err := p.assemble(model, reason, up); err != nil {
 		return err
 	}
 	if rejected != nil {
@@ -140,13 +140,13 @@ func run(version string, f flags, out, errOut io.Writer) error {
 }
 
 // assemble makes the daemon.
-func (p *process) assemble(ctx context.Context, model *config.Model, reason why.Verdict) error {
+func (p *process) assemble(model *config.Model, reason why.Verdict, up bool) error {
 	if err := os.MkdirAll(p.flags.run, 0o755); err != nil {
 		return fmt.Errorf("make the runtime directory: %w; name another one with -run", err)
 	}
 	p.protect = protect.New(protect.Options{
 		Page: filepath.Join(p.flags.run, "beats"), Socket: filepath.Join(p.flags.run, "keeper.sock"), Program: p.keeper(),
-		LastWords: filepath.Join(model.Store.Dir, "last-words"), Machine: choose.Machine{},
+		LastWords: filepath.Join(model.Store.Dir, lastWordsName), Machine: choose.Machine{},
 		Emit: p.emit, Armed: p.store.Armed, Checks: stall.Checks{Dir: model.Store.Dir, Fail: p.checkFailed},
 	})
 	machine := &actions.Machine{Root: "/", Init: actions.Systemd{}, BMC: bmc{}, Countdown: p.protect, Syscall: actions.Raw}
@@ -154,7 +154,7 @@ func (p *process) assemble(ctx context.Context, model *config.Model, reason why.
 	p.daemon, err = daemon.New(model, daemon.Parts{
 		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: p.protect, Actor: restrained{machine},
 		Rescue: func(ctx context.Context) bool { return actions.Rescue(ctx, model.Server.RescueTargets) },
-		Reason: reason, Doctor: p.doctor, Ready: ready, Applied: p.keepGood, StateDir: p.flags.state,
+		Reason: reason, StillUp: up, Doctor: p.doctor, Ready: ready, Applied: p.keepGood, StateDir: p.flags.state,
 	})
 	return err
 }

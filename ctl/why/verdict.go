@@ -51,6 +51,7 @@ type Verdict struct {
 	Evidence   []Line     `json:"evidence"`          // strongest first
 	Subject    string     `json:"subject,omitempty"` // "monitor/web", "beat/scheduler": what set it off
 	Action     string     `json:"action,omitempty"`  // what was done to the machine: "reset", "panic", …
+	Stall      string     `json:"stall,omitempty"`   // of UserStall and ShutdownStall: what stalled, as the keeper's witness names it
 	WentDown   *time.Time `json:"went_down,omitempty"`
 	CameBack   *time.Time `json:"came_back,omitempty"`
 	Boot       string     `json:"boot,omitempty"` // id of the boot that ended
