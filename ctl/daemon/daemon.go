@@ -62,6 +62,7 @@ type Parts struct {
 	Doctor   func(context.Context) (api.Doctor, error) // nil: nothing to say
 	Ready    func()                                    // called when everything is started; may be nil
 	StateDir string                                    // instead of the configured one; empty: as configured
+	RunDir   string                                    // for what resources must remember until the next boot; empty: nothing
 	Applied  func(*config.Model)                       // called with each new configuration in force; may be nil
 }
 
@@ -241,7 +242,7 @@ func (d *Daemon) serverName() string {
 
 // env is what a resource is lent.
 func (d *Daemon) env(m *config.Model, r config.Resource) resource.Env {
-	return resource.Env{Name: r.Name, Group: r.Group, Server: d.serverName(), Dir: m.Dir, LogDir: LogDir}
+	return resource.Env{Name: r.Name, Group: r.Group, Server: d.serverName(), Dir: m.Dir, LogDir: LogDir, RunDir: d.parts.RunDir}
 }
 
 // LogDir is where the output of scripts is logged.

@@ -10,7 +10,7 @@ var (
 	ConfigRejected = define("config-rejected", Error, "Configuration rejected",
 		"Configuration not applied, the running one stays: {error}").legacy("pm/13").mend("shisa config check")
 	BootReason = define("boot-reason", Info, "Why the machine went down last",
-		"Last time the machine went down: {reason}")
+		"{reason}")
 	BootUnclean = define("boot-unclean", Warning, "The machine went down uncleanly",
 		"Last time the machine went down: {reason}").mend("shisa why")
 	AutostartHeld = define("autostart-held", Warning, "Automatic start held back",

@@ -46,7 +46,9 @@ var Type = resource.Define(resource.Spec[params]{
 	Params:  declare,
 	Example: map[string]any{"start": "start.sh", "stop": "stop.sh"},
 	New: func(p params, env resource.Env) (resource.Resource, error) {
-		return &script{params: p, env: env, state: stateFile(env)}, nil
+		s := &script{params: p, env: env, state: stateFile(env)}
+		s.adopt() // an earlier daemon may have left it running
+		return s, nil
 	},
 })
 
