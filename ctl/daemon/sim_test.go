@@ -31,7 +31,6 @@ type world struct {
 	t      *testing.T
 	daemon *Daemon
 	store  *store.Store
-	events chan event.Event
 	done   chan error
 	cancel context.CancelFunc
 
