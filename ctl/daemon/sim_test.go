@@ -52,6 +52,7 @@ type scripted struct {
 	stops    int
 	running  bool
 	startErr error
+	stopErr  error
 }
 
 func (w *world) target(name string) *scripted {
@@ -117,8 +118,13 @@ func (r simResource) Start(context.Context, resource.Request) error {
 }
 
 func (r simResource) Stop(context.Context, resource.Request) error {
-	r.w.set(r.name, func(s *scripted) { s.stops++; s.running = false })
-	return nil
+	var err error
+	r.w.set(r.name, func(s *scripted) {
+		s.stops++
+		err = s.stopErr
+		s.running = s.running && err != nil
+	})
+	return err
 }
 
 type simParams struct{ of string }
