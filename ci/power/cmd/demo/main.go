@@ -117,6 +117,9 @@ func kernel(ctx context.Context) (vm.Kernel, error) {
 
 // start runs the daemon and waits until it answers and is armed.
 func start(ctx context.Context, g *vm.Guest) error {
+	if _, err := g.Sh(ctx, "mkdir -p /etc/shisa"); err != nil {
+		return err
+	}
 	if err := g.WriteFile(ctx, "/etc/shisa/shisa.toml", []byte(config)); err != nil {
 		return err
 	}
