@@ -193,7 +193,7 @@ func (e *Engine) granted(b *BMC) (keepalive.Granted, error) {
 	switch {
 	case err != nil:
 		return keepalive.Granted{}, err
-	case !t.Running:
+	case !t.Running && t.Left == 0: // QEMU's BMC counts without saying that it runs
 		return keepalive.Granted{}, fmt.Errorf("the BMC did not start its timer")
 	}
 	return keepalive.Granted{Timeout: t.Timeout, Action: t.Action, Pretimeout: t.Pretimeout, Before: t.Before}, nil

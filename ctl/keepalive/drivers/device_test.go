@@ -1,0 +1,134 @@
+package drivers_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"shisa/ctl/keepalive"
+	"shisa/ctl/keepalive/choose"
+	"shisa/ctl/keepalive/drivers"
+	"shisa/ctl/keepalive/drivers/ipmi"
+	"shisa/ctl/keepalive/drivers/wdt"
+	"shisa/ctl/keepalive/keepalivetest"
+)
+
+// onDevices skips a test that arms real countdowns unless it runs in the guest
+// that TestInGuests boots.
+func onDevices(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SHISA_DEVICES") != "1" {
+		t.Skip("arms real countdowns: runs in a guest only (TestInGuests)")
+	}
+}
+
+func open(t *testing.T, driver, device string) keepalive.Engine {
+	t.Helper()
+	e, err := drivers.Open(driver, device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// node returns the watchdog device with an identity.
+func node(t *testing.T, identity string) wdt.Node {
+	t.Helper()
+	nodes, err := wdt.List("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if n.Identity == identity {
+			return n
+		}
+	}
+	t.Fatalf("no device %q among %+v", identity, nodes)
+	return wdt.Node{}
+}
+
+func TestOnSoftdog(t *testing.T) {
+	onDevices(t)
+	if err := choose.Load(t.Context(), "/", "softdog", "soft_noboot=0", "soft_panic=0", "nowayout=0"); err != nil {
+		t.Fatal(err)
+	}
+	conformWDT(t, node(t, wdt.SoftdogIdentity))
+}
+
+func TestOnI6300ESB(t *testing.T) {
+	onDevices(t)
+	conformWDT(t, node(t, "i6300ESB timer"))
+}
+
+// TestOnIPMIWatchdog loads a driver outside the watchdog core when the core has
+// given /dev/watchdog away already: it gets no device, and none is listed for it.
+func TestOnIPMIWatchdog(t *testing.T) {
+	onDevices(t)
+	if err := choose.Load(t.Context(), "/", "ipmi_watchdog", "start_now=0"); err != nil {
+		t.Fatal(err)
+	}
+	nodes, err := wdt.List("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		if !n.Core || n.Active {
+			t.Errorf("listed %+v", n)
+		}
+	}
+	if n, ok := wdt.Lookup("/", "/dev/watchdog"); !ok || n.Name != "watchdog0" {
+		t.Errorf("/dev/watchdog is %+v", n)
+	}
+}
+
+func conformWDT(t *testing.T, n wdt.Node) {
+	keepalivetest.Conform(t, keepalivetest.Case{
+		New:     func(t *testing.T) keepalive.Engine { return open(t, wdt.Name, n.Device) },
+		Request: keepalive.Request{Timeout: 60 * time.Second, Action: keepalive.Reset},
+		Counting: func() bool {
+			now, ok := wdt.Lookup("/", n.Device)
+			return ok && now.Active
+		},
+	})
+}
+
+func TestOnBMC(t *testing.T) {
+	onDevices(t)
+	b, err := ipmi.OpenBMC("/dev/ipmi0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for _, r := range []keepalive.Request{
+		{Timeout: 60 * time.Second, Action: keepalive.Reset},
+		{Timeout: 60 * time.Second, Action: keepalive.PowerOff, Pretimeout: keepalive.NMI, Before: 5 * time.Second}, // QEMU has no power cycle
+	} {
+		keepalivetest.Conform(t, keepalivetest.Case{
+			New:     func(t *testing.T) keepalive.Engine { return open(t, ipmi.Name, "/dev/ipmi0") },
+			Request: r,
+			Slack:   100 * time.Millisecond,
+			Counting: func() bool {
+				timer, err := b.Timer()
+				return err == nil && timer.Left > 0 && timer.Action != keepalive.None
+			},
+		})
+	}
+	id, err := b.AddRecord(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := b.Records(t.Context(), 5)
+	if err != nil || len(records) == 0 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	if last := records[len(records)-1]; last.ID != id || !last.Ours || last.Code != 7 {
+		t.Errorf("record %d reads %+v", id, last)
+	}
+	begun := time.Now()
+	for range 20 {
+		if _, err := b.Timer(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("one command takes %v", time.Since(begun)/20)
+}
