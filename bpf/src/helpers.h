@@ -55,6 +55,7 @@ static long (*bpf_trace_vprintk)(const char *fmt, u32 fmt_size, const void *data
 
 /* CO-RE: the loader rewrites field offsets from the running kernel's BTF. */
 #define field_exists(field) __builtin_preserve_field_info(field, 2)
+#define field_size(field) __builtin_preserve_field_info(field, 1)
 #define read_into(dst, field) bpf_probe_read_kernel(&(dst), sizeof(dst), &(field))
 #define read(field) ({ typeof(field) _v = 0; bpf_probe_read_kernel(&_v, sizeof(_v), &(field)); _v; })
 

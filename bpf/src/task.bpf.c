@@ -39,6 +39,16 @@ static inline u64 waiting_since(struct task_struct *task)
 	return queued && now > queued ? now - queued : 0;
 }
 
+/* An int for long, one byte on newer kernels: then its neighbours are not it. */
+static inline bool on_cpu(struct task_struct *task)
+{
+	if (!field_exists(task->on_cpu))
+		return 0;
+	if (field_size(task->on_cpu) == 1)
+		return read(*(u8 *)&task->on_cpu);
+	return read(task->on_cpu);
+}
+
 static inline void describe(struct task_record *r, struct task_struct *task)
 {
 	struct task_struct *leader = read(task->group_leader);
@@ -53,7 +63,7 @@ static inline void describe(struct task_record *r, struct task_struct *task)
 	r->tgid = read(task->tgid);
 	r->prio = read(task->prio);
 	r->policy = read(task->policy);
-	r->on_cpu = field_exists(task->on_cpu) ? read(task->on_cpu) : 0;
+	r->on_cpu = on_cpu(task);
 	bpf_probe_read_kernel(r->comm, sizeof(r->comm), &task->comm);
 }
 
