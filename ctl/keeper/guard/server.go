@@ -92,7 +92,7 @@ func (s *server) answer(conn int) {
 		return
 	}
 	buf := make([]byte, wire.MaxMessage)
-	n, err := unix.Read(conn, buf)
+	n, err := again(func() (int, error) { return unix.Read(conn, buf) })
 	if err != nil || n == 0 {
 		return
 	}
@@ -119,5 +119,18 @@ func reply(conn int, r wire.Reply) {
 	if err != nil {
 		return
 	}
-	unix.SendmsgN(conn, b, nil, nil, unix.MSG_NOSIGNAL) // a client that has gone needs no answer
+	// A client that has gone needs no answer.
+	again(func() (int, error) { return unix.SendmsgN(conn, b, nil, nil, unix.MSG_NOSIGNAL) })
+}
+
+// again repeats a system call that a signal has interrupted. The Go run time
+// sends itself signals, and a socket with a timeout is not restarted after one
+// (signal(7)), whatever the handler's flags.
+func again(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
 }

@@ -93,7 +93,10 @@ func (w *witness) attend(fd int) error {
 			w.look()
 			continue
 		}
-		if n, err = unix.Read(fd, buf[:]); err != nil || n == 0 {
+		switch n, err = unix.Read(fd, buf[:]); {
+		case err == unix.EINTR:
+			continue
+		case err != nil || n == 0:
 			return err // the keeper has gone
 		}
 		if m, err := Parse(buf[:n]); err == nil {

@@ -1,6 +1,8 @@
 package wdt
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -11,6 +13,7 @@ type Fake struct {
 	NoWayOut bool
 	Min, Max int
 	OpenErr  error
+	Busy     time.Duration // that it is still held by somebody else
 	SetErr   error
 
 	Open     bool
@@ -24,7 +27,7 @@ type Fake struct {
 
 // Use makes e talk to f instead of the kernel.
 func (e *Engine) Use(f *Fake) {
-	e.calls = calls{open: f.open, info: f.info, get: f.get, set: f.set, ping: f.ping, write: f.write, close: f.close}
+	e.calls = calls{open: f.open, info: f.info, get: f.get, set: f.set, ping: f.ping, write: f.write, close: f.close, pause: f.pause}
 }
 
 func (f *Fake) count(on bool) {
@@ -38,13 +41,15 @@ func (f *Fake) open(string) (int, error) {
 	switch {
 	case f.OpenErr != nil:
 		return -1, f.OpenErr
-	case f.Open:
+	case f.Open, f.Busy > 0:
 		return -1, unix.EBUSY
 	}
 	f.Open, f.magic = true, false
 	f.count(true)
 	return 7, nil
 }
+
+func (f *Fake) pause(d time.Duration) { f.Busy -= d }
 
 func (f *Fake) info(int) (*unix.WatchdogInfo, error) {
 	w := &unix.WatchdogInfo{Options: f.Options}

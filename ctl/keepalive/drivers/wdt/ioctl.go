@@ -3,6 +3,7 @@ package wdt
 import (
 	"os"
 	"path/filepath"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,7 @@ type calls struct {
 	ping  func(fd int) error
 	write func(fd int, b []byte) (int, error)
 	close func(fd int) error
+	pause func(time.Duration)
 }
 
 func kernel(root string) calls {
@@ -31,6 +33,7 @@ func kernel(root string) calls {
 		ping:  unix.IoctlWatchdogKeepalive,
 		write: unix.Write,
 		close: unix.Close,
+		pause: time.Sleep,
 	}
 }
 

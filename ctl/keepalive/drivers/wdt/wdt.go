@@ -141,9 +141,19 @@ func (e *Engine) Close() error {
 	return e.calls.close(fd)
 }
 
+const (
+	releaseTime = 500 * time.Millisecond // that a busy device is tried for
+	releaseStep = 20 * time.Millisecond
+)
+
 // hold opens the device.
 func (e *Engine) hold() error {
 	fd, err := e.calls.open(e.device)
+	// The kernel may take a moment to release what a killed keeper held.
+	for waited := time.Duration(0); errors.Is(err, unix.EBUSY) && waited < releaseTime; waited += releaseStep {
+		e.calls.pause(releaseStep)
+		fd, err = e.calls.open(e.device)
+	}
 	switch {
 	case errors.Is(err, unix.EBUSY):
 		return keepalive.ErrBusy

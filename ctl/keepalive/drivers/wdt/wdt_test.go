@@ -192,6 +192,16 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+func TestBusyForAMoment(t *testing.T) {
+	r := keepalive.Request{Timeout: time.Minute, Action: keepalive.Reset}
+	if _, err := pair(softdog(t, "0"), "/dev/watchdog0", &wdt.Fake{Options: usual, Busy: 300 * time.Millisecond})(t).Arm(r); err != nil {
+		t.Errorf("a device that is released within 300ms: %v", err)
+	}
+	if _, err := pair(softdog(t, "0"), "/dev/watchdog0", &wdt.Fake{Options: usual, Busy: time.Hour})(t).Arm(r); !errors.Is(err, keepalive.ErrBusy) {
+		t.Errorf("a device that is not: %v", err)
+	}
+}
+
 func TestIPMIActionIsWrittenToTheModule(t *testing.T) {
 	root := ipmi(t)
 	f := &wdt.Fake{Options: usual}
