@@ -99,17 +99,17 @@ func gone(path string, err error) error {
 
 var errStat = errors.New("unknown form of /proc/PID/stat")
 
-// Positions of fields after the name in parentheses; proc(5) counts from 1 and
-// includes the pid and the name.
+// Positions of fields after the name in parentheses. proc(5) counts from 1 and
+// includes the number and the name.
 const (
-	fieldState   = 3 - 3
-	fieldParent  = 4 - 3
-	fieldGroup   = 5 - 3
-	fieldSession = 6 - 3
-	fieldUser    = 14 - 3
-	fieldSystem  = 15 - 3
-	fieldThreads = 20 - 3
-	fieldStart   = 22 - 3
+	fieldState   = 0  // (3) in proc(5)
+	fieldParent  = 1  // (4)
+	fieldGroup   = 2  // (5)
+	fieldSession = 3  // (6)
+	fieldUser    = 11 // (14)
+	fieldSystem  = 12 // (15)
+	fieldThreads = 17 // (20)
+	fieldStart   = 19 // (22)
 )
 
 // parseStat reads one line of /proc/PID/stat. The name stands in parentheses
