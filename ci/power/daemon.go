@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func (a *act) prepare(ctx context.Context) error {
 	if a.Fault.Feeder {
 		return nil
 	}
-	if _, err := a.guest.Sh(ctx, "rm -rf "+stateDir+"/* && mkdir -p /etc/shisa /run/shisa"); err != nil {
+	if _, err := a.guest.Sh(ctx, "rm -rf "+stateDir+"/*"); err != nil {
 		return err
 	}
 	if err := a.startDaemon(ctx, "protect"); err != nil {
@@ -51,6 +52,9 @@ func (a *act) prepare(ctx context.Context) error {
 
 // startDaemon writes the configuration and starts the daemon with it.
 func (a *act) startDaemon(ctx context.Context, mode string) error {
+	if _, err := a.guest.Sh(ctx, "mkdir -p "+filepath.Dir(configFile)); err != nil {
+		return err
+	}
 	if err := a.guest.WriteFile(ctx, configFile, []byte(a.config(mode))); err != nil {
 		return err
 	}

@@ -127,7 +127,15 @@ func boot(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	console := flags.Bool("console", false, "copy the guest's console to standard error")
 	modules := flags.String("modules", "", "modules to load, separated by commas")
-	var config vm.Config
+	config := vm.Config{Binaries: map[string]string{}}
+	flags.Func("bin", "program to add, as PATH=PACKAGE; may be repeated", func(value string) error {
+		path, pkg, ok := strings.Cut(value, "=")
+		if !ok {
+			return errors.New("want PATH=PACKAGE")
+		}
+		config.Binaries[path] = pkg
+		return nil
+	})
 	flags.BoolVar(&config.Machine.Watchdog, "watchdog", false, "an i6300esb watchdog")
 	flags.BoolVar(&config.Machine.BMC, "bmc", false, "a simulated BMC")
 	flags.BoolVar(&config.Machine.Pvpanic, "pvpanic", false, "a pvpanic device")
