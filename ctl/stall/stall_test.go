@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,20 +112,28 @@ func TestHungCheckStopsOnlyItsOwnBeat(t *testing.T) {
 func TestFailingCheckDoesNotBeatAndIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		page, now := bubble(uptime)
-		full := errors.New("no space left on device")
-		var err error
+		var full atomic.Bool
+		full.Store(true)
 		var told []string
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		c := Checks{thread: fine, file: func(string, bool, int64) error { return err }, Fail: func(check string, err error) { told = append(told, fmt.Sprint(check, " ", err)) }}
-		err = full
+		c := Checks{
+			thread: fine,
+			file: func(string, bool, int64) error {
+				if full.Load() {
+					return syscall.ENOSPC
+				}
+				return nil
+			},
+			Fail: func(check string, err error) { told = append(told, fmt.Sprint(check, " ", err)) },
+		}
 		go c.Run(ctx, settings(), page)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if age := now().Sub(readings(page)[beat.FileCheck].Last); age < time.Minute {
 			t.Errorf("a full disk still beats: %v", age)
 		}
-		err = nil
+		full.Store(false)
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
 		if want := "[stall/file no space left on device stall/file <nil>]"; fmt.Sprint(told) != want {
