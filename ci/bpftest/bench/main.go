@@ -1,4 +1,4 @@
-// Bench measures the witnesses in one run and prints lines "name value unit aim
+// Command bench measures the witnesses in one run and prints lines "name value unit aim
 // peer". It needs root. For peers that do not date
 // their events a death is timed from the kill(2), which includes the time until
 // the victim gets a CPU to die on; "notice" is from the kernel's event alone.
