@@ -13,6 +13,8 @@ const (
 	feedTimeout   = 4 * time.Second
 	feedInterval  = time.Second
 	feedPings     = 3
+	// shutdownTimeout is how long a shutdown may take.
+	shutdownTimeout = 8 * time.Second
 	// settle is how long after its mark a fault strikes (command fault has the same).
 	settle = 300 * time.Millisecond
 )
@@ -28,8 +30,19 @@ type Window struct {
 // machine makes it.
 var daemonWindow = Window{Early: 2 * stallInterval, Late: 3 * time.Second}
 
+// keeperWindow: a keeper that is starved itself cannot hold the reset back until the
+// last beat is too old. The engine counts from the last ping, with a timeout that is
+// an interval shorter and rounded down to whole seconds.
+var keeperWindow = Window{Early: 2*time.Second + stallInterval, Late: 3 * time.Second}
+
 // feedWindow: the host hears of a ping a little after it was made.
 var feedWindow = Window{Early: 500 * time.Millisecond, Late: 2 * time.Second}
+
+// shutdownWindow: the way down is guarded once the daemon has taken the command.
+var shutdownWindow = Window{Early: 500 * time.Millisecond, Late: 4 * time.Second}
+
+// guardedShutdown has every shutdown guarded.
+var guardedShutdown = fmt.Sprintf("[shutdown]\nwatch = \"always\"\ntimeout = %q\n", shutdownTimeout)
 
 // A Fault is one way to break a guest, and what has to come of it.
 type Fault struct {
@@ -38,18 +51,16 @@ type Fault struct {
 	Quick  bool   // part of the quick set
 	Feeder bool   // without the daemon: the engine's own proof
 
-	Stall     string     // added to the daemon's [stall]
-	Config    string     // added at the end of the daemon's configuration
-	Supervise bool       // the daemon is started again when it dies
-	Before    [][]string // commands that run on in the guest before the strike
-	Strike    []string   // arguments of command fault
-	Then      []string   // run right after the strike, not waited for
-
-	Reset   bool          // exactly one reset, else none
-	Due     time.Duration // from the strike (feeder: from the last ping) to the reset
-	Window  Window
-	Observe time.Duration // without Reset: how long nothing must happen
-	Causes  []string      // that `shisa why` may name; a guest that panicked: "kernel-panic" only
+	Stall     string        // added to the daemon's [stall]
+	Config    string        // added at the end of the daemon's configuration
+	Supervise bool          // the daemon is started again when it dies
+	Before    [][]string    // commands that run on in the guest before the strike
+	Strike    []string      // arguments of command fault
+	Reset     bool          // exactly one reset, else none
+	Due       time.Duration // from the strike (feeder: from the last ping) to the reset
+	Window    Window
+	Observe   time.Duration // without Reset: how long nothing must happen
+	Causes    []string      // that `shisa why` may name; a guest that panicked: "kernel-panic" only
 
 	// Except names combinations that cannot work, with the reason.
 	Except func(kernel, engine string) string
@@ -78,7 +89,7 @@ var Faults = []Fault{
 	{
 		Name: "hog99", Issue: "b: a hog above the keeper's own priority",
 		Strike: []string{"hog", "--priority", "99"},
-		Reset:  true, Due: stallTimeout, Window: daemonWindow, Causes: []string{"user-stall"},
+		Reset:  true, Due: stallTimeout, Window: keeperWindow, Causes: []string{"user-stall"},
 		Except: func(kernel, engine string) string {
 			if engine == "softdog" && kernel == "6.12-rt" {
 				return "on PREEMPT_RT softdog's timer runs in a thread that the hog starves"
@@ -107,6 +118,34 @@ var Faults = []Fault{
 	{
 		Name: "kill-restarted", Issue: "e: kill -9 of the daemon, restarted in time", Supervise: true,
 		Strike: []string{"signal", "KILL", "shisad"}, Observe: 3 * stallTimeout,
+	},
+	{
+		Name: "shutdown-service", Issue: "f: a shutdown that hangs in a service",
+		Config: guardedShutdown + `
+[[group]]
+name = "hangs"
+[[resource]]
+name = "hangs"
+type = "exec"
+group = "hangs"
+start = "/bin/true"
+stop = "/bin/hang"
+stop_timeout = "1h"
+`,
+		Strike: []string{"exec", "shisa", "shutdown", "--reboot"},
+		Reset:  true, Due: shutdownTimeout, Window: shutdownWindow, Causes: []string{"shutdown-stall"},
+	},
+	{
+		Name: "shutdown-ignored", Issue: "f: a shutdown that hangs in a process that ignores SIGTERM",
+		Config: guardedShutdown, Before: [][]string{{"fault", "ignore-term"}},
+		Strike: []string{"exec", "shisa", "shutdown", "--reboot"},
+		Reset:  true, Due: shutdownTimeout, Window: shutdownWindow, Causes: []string{"shutdown-stall"},
+	},
+	{
+		Name: "shutdown-stuck", Issue: "f: a shutdown that hangs in a process in D state",
+		Config: guardedShutdown, Before: [][]string{{"fault", "stuck", spareDir}},
+		Strike: []string{"exec", "shisa", "shutdown", "--reboot"},
+		Reset:  true, Due: shutdownTimeout, Window: shutdownWindow, Causes: []string{"shutdown-stall"},
 	},
 	{
 		Name: "clock-years", Issue: "clock jumps: ten years ahead",

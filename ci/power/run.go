@@ -17,6 +17,9 @@ import (
 // stateDir is where the daemon keeps its state: on the disk that survives.
 const stateDir = "/var/lib/shisa"
 
+// spareDir is on a disk that nobody needs.
+const spareDir = "/srv"
+
 const (
 	// caseTimeout bounds one case, two slow boots included.
 	caseTimeout = 5 * time.Minute
@@ -95,9 +98,11 @@ func (s *stage) up(ctx context.Context, withDaemon bool) error {
 	if s.guest != nil {
 		return nil
 	}
-	disk := filepath.Join(s.dir, "state.img")
-	if err := vm.MakeDisk(ctx, disk, 64); err != nil {
-		return err
+	disks := []string{filepath.Join(s.dir, "state.img"), filepath.Join(s.dir, "spare.img")}
+	for _, disk := range disks {
+		if err := vm.MakeDisk(ctx, disk, 64); err != nil {
+			return err
+		}
 	}
 	binaries := map[string]string{"/bin/fault": "./ci/power/fault"}
 	if withDaemon {
@@ -107,11 +112,15 @@ func (s *stage) up(ctx context.Context, withDaemon bool) error {
 	}
 	g, err := vm.Start(ctx, vm.Config{
 		Kernel:   s.kernel,
-		Machine:  vm.Machine{Watchdog: true, BMC: true, Pvpanic: true, Pstore: true, Disks: []string{disk}},
+		Machine:  vm.Machine{Watchdog: true, BMC: true, Pvpanic: true, Pstore: true, Disks: disks},
 		Cmdline:  "printk.always_kmsg_dump=1",
 		Present:  engineModules(),
 		Binaries: binaries,
-		Mounts:   []wire.Mount{{Source: "/dev/vda", Target: stateDir, Type: "ext4"}},
+		Files:    map[string]vm.File{"/bin/hang": {Data: []byte("#!/bin/sh\nexec sleep 100000\n"), Mode: 0o755}},
+		Mounts: []wire.Mount{
+			{Source: "/dev/vda", Target: stateDir, Type: "ext4"},
+			{Source: "/dev/vdb", Target: spareDir, Type: "ext4"},
+		},
 		StopWait: time.Hour, // a hanging shutdown is to be ended by the countdown only
 		Console:  s.console,
 	})
@@ -206,10 +215,7 @@ func (a *act) hit(ctx context.Context) error {
 		return err
 	}
 	a.strike = e.Time.Add(settle)
-	if len(a.Fault.Then) > 0 {
-		_, err = a.guest.Go(a.Fault.Then...)
-	}
-	return err
+	return nil
 }
 
 // hypervisor are the events that say that the machine was acted upon.

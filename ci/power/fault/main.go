@@ -31,6 +31,7 @@ var faults = map[string]fault{
 	"memory":      memory,
 	"clock":       clock,
 	"load":        load,
+	"exec":        execFault,
 }
 
 func main() {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -118,6 +120,18 @@ func spin(cpu int, priority uint32) error {
 	}
 	for turns := 0; ; turns++ { // never gives up the CPU
 	}
+}
+
+// execFault becomes another program: "exec shisa shutdown".
+func execFault(args []string) (func() error, error) {
+	if len(args) == 0 {
+		return nil, errors.New("exec: no program")
+	}
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return unix.Exec(path, args, os.Environ()) }, nil
 }
 
 // ignoreTerm is a process that ignores SIGTERM.
