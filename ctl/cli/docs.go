@@ -71,9 +71,13 @@ func unknownType(reg config.Registry, name string) error {
 }
 
 func (a *app) doctor() *cobra.Command {
-	var file string
+	var file, kernel string
+	var next bool
 	c := &cobra.Command{Use: "doctor", Short: "what this machine offers, and what stands in the way", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if kernel != "" || next {
+				return a.otherKernel(file, kernel, next)
+			}
 			d, err := a.client().Doctor(c.Context())
 			if api.CodeOf(err) == api.Unreachable || file != "" {
 				d, err = a.examine(c, file)
@@ -88,7 +92,33 @@ func (a *app) doctor() *cobra.Command {
 			return nil
 		}}
 	c.Flags().StringVar(&file, "config", "", "look with the eyes of this configuration, without asking the daemon")
+	c.Flags().StringVar(&kernel, "kernel", "", "answer for this kernel release instead of the running one")
+	c.Flags().BoolVar(&next, "next-boot", false, "answer for the kernel that the boot loader starts next")
 	return c
+}
+
+// otherKernel answers for a kernel that does not run.
+func (a *app) otherKernel(file, kernel string, next bool) error {
+	if kernel != "" && next {
+		return fmt.Errorf("--kernel and --next-boot exclude each other: %w", errUsage)
+	}
+	var args []string
+	if file != "" {
+		args = []string{file}
+	}
+	m, err := a.load(args)
+	if err != nil {
+		return err
+	}
+	d, err := doctor.ForKernel(m, doctor.Options{}, kernel)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.writeJSON(d)
+	}
+	a.writeDoctor(d)
+	return nil
 }
 
 // examine looks without a daemon.

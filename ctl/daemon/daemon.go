@@ -49,21 +49,22 @@ type Actor interface {
 // Parts are what the daemon is assembled from. Tests replace those that reach
 // the machine.
 type Parts struct {
-	Version  string
-	Types    config.Registry
-	Store    *store.Store
-	Bus      *event.Bus
-	Log      log.Logger
-	Guard    Guard                                     // countdowns; never nil
-	Actor    Actor                                     // never nil
-	Rescue   func(context.Context) bool                // the machine is in a rescue target; nil: never
-	Reason   why.Verdict                               // why the machine went down last
-	StillUp  bool                                      // the machine did not go down since the service ran last: what runs is taken over
-	Doctor   func(context.Context) (api.Doctor, error) // nil: nothing to say
-	Ready    func()                                    // called when everything is started; may be nil
-	StateDir string                                    // instead of the configured one; empty: as configured
-	RunDir   string                                    // for what resources must remember until the next boot; empty: nothing
-	Applied  func(*config.Model)                       // called with each new configuration in force; may be nil
+	Version   string
+	Types     config.Registry
+	Store     *store.Store
+	Bus       *event.Bus
+	Log       log.Logger
+	Guard     Guard                                     // countdowns; never nil
+	Actor     Actor                                     // never nil
+	Rescue    func(context.Context) bool                // the machine is in a rescue target; nil: never
+	GoingDown func(context.Context) bool                // the operating system is on its way down; nil: never
+	Reason    why.Verdict                               // why the machine went down last
+	StillUp   bool                                      // the machine did not go down since the service ran last: what runs is taken over
+	Doctor    func(context.Context) (api.Doctor, error) // nil: nothing to say
+	Ready     func()                                    // called when everything is started; may be nil
+	StateDir  string                                    // instead of the configured one; empty: as configured
+	RunDir    string                                    // for what resources must remember until the next boot; empty: nothing
+	Applied   func(*config.Model)                       // called with each new configuration in force; may be nil
 }
 
 // A Daemon is a running shisad.

@@ -71,9 +71,11 @@ func worst(checks []api.Check) api.Level {
 // needs is what the configuration asks of the machine.
 func needs(m *config.Model) check.Needs {
 	n := check.Needs{Protect: m.Mode == config.Protect, Witnesses: true, StateDir: m.Store.Dir}
-	for _, method := range []string{m.Keepalive.Method, m.Keepalive.Backstop} {
-		if method != "auto" && method != "none" {
-			n.Engines = append(n.Engines, method)
+	if m.Keepalive.Method != "auto" { // auto wants whatever there is
+		for _, method := range []string{m.Keepalive.Method, m.Keepalive.Backstop} {
+			if method != "auto" && method != "none" {
+				n.Engines = append(n.Engines, method)
+			}
 		}
 	}
 	for _, w := range m.Monitors {

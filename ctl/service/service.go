@@ -153,8 +153,8 @@ func (p *process) assemble(model *config.Model, reason why.Verdict, up bool) err
 	var err error
 	p.daemon, err = daemon.New(model, daemon.Parts{
 		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: p.protect, Actor: restrained{machine},
-		Rescue: func(ctx context.Context) bool { return actions.Rescue(ctx, model.Server.RescueTargets) },
-		Reason: reason, StillUp: up, Doctor: p.doctor, Ready: ready, Applied: p.keepGood, StateDir: p.flags.state, RunDir: p.flags.run,
+		Rescue:    func(ctx context.Context) bool { return actions.Rescue(ctx, model.Server.RescueTargets) },
+		GoingDown: goingDown, Reason: reason, StillUp: up, Doctor: p.doctor, Ready: ready, Applied: p.keepGood, StateDir: p.flags.state, RunDir: p.flags.run,
 	})
 	return err
 }

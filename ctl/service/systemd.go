@@ -35,6 +35,9 @@ func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 //	SIGHUP            read the configuration again
 //	SIGTERM, SIGINT   stop; what that means depends on who asked, see stop
 func (p *process) signals(ctx context.Context) {
+	// What resources have left behind may write to a pipe of ours; that it is
+	// broken is then an error of theirs and not their death.
+	signal.Ignore(unix.SIGPIPE)
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
 	defer signal.Stop(c)
@@ -83,16 +86,16 @@ func (p *process) job(ctx context.Context) string {
 	if !underSystemd() {
 		return "stop"
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	if goingDown(ctx) {
+		return "down"
+	}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	conn, err := dbus.NewSystemConnectionContext(ctx)
 	if err != nil {
 		return "stop"
 	}
 	defer conn.Close()
-	if state, err := conn.SystemStateContext(ctx); err == nil && strings.Trim(state.Value.String(), `"`) == "stopping" {
-		return "down"
-	}
 	jobs, err := conn.ListJobsContext(ctx)
 	if err != nil {
 		return "stop"
@@ -103,6 +106,23 @@ func (p *process) job(ctx context.Context) string {
 		}
 	}
 	return "stop"
+}
+
+// askLimit bounds a question to systemd.
+const askLimit = 5 * time.Second
+
+// goingDown reports whether systemd is on its way down (systemctl(1),
+// is-system-running: stopping).
+func goingDown(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	conn, err := dbus.NewSystemConnectionContext(ctx)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	state, err := conn.SystemStateContext(ctx)
+	return err == nil && strings.Trim(state.Value.String(), `"`) == "stopping"
 }
 
 // watchdog tells systemd that we are alive, as long as every beat is fresh.
