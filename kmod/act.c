@@ -34,12 +34,12 @@
 static int evidence_ms = 200;
 module_param(evidence_ms, int, 0644);
 MODULE_PARM_DESC(evidence_ms,
-	"Time for writing down evidence before acting, in ms (0 to 10000, default 200)");
+		 "Time for writing down evidence before acting, in ms (0 to 10000, default 200)");
 
 static int nmi;
 module_param(nmi, int, 0444);
 MODULE_PARM_DESC(nmi,
-	"1: an unknown NMI acts when the deadline has passed; x86 (0 or 1, default 0)");
+		 "1: an unknown NMI acts when the deadline has passed; x86 (0 or 1, default 0)");
 
 const char * const clpka_action_names[] = {
 	"none", "reset", "panic", "crash", "power_off",

@@ -92,14 +92,12 @@ static inline u64 clpka_div_u64(u64 n, u32 d)
 
 #if BITS_PER_LONG == 32 && CLPKA_BEFORE(2, 6, 31)
 /*
- * Not safe against an NMI, which only our handler for it would mind: that is
- * younger. The lock is held for a few instructions with interrupts off. A lock
- * a file does no harm where there is one writer of each value a time; to be
- * right for all, it is one for the module, in countdown.c.
+ * A lock, held for a few instructions with interrupts off, in countdown.c. An NMI
+ * would mind, but our handler of those is younger.
  */
 extern spinlock_t clpka_atomic64_lock;
 
-#define CLPKA_ATOMIC64_LOCK	DEFINE_SPINLOCK(clpka_atomic64_lock);
+#define CLPKA_ATOMIC64_LOCK	DEFINE_SPINLOCK(clpka_atomic64_lock)
 
 struct clpka_atomic64 {
 	s64 counter;
@@ -137,8 +135,8 @@ static inline void clpka_atomic64_inc(struct clpka_atomic64 *v)
 #define atomic64_xchg(v, n)	((s64)xchg(&(v)->counter, (long)(n)))
 #define atomic64_cmpxchg(v, o, n) ((s64)cmpxchg(&(v)->counter, (long)(o), (long)(n)))
 #endif
-#ifndef CLPKA_ATOMIC64_LOCK
-#define CLPKA_ATOMIC64_LOCK
+#ifndef CLPKA_ATOMIC64_LOCK	/* a declaration that says nothing */
+#define CLPKA_ATOMIC64_LOCK	struct clpka_countdown
 #endif
 
 /* -- time and CPUs ---------------------------------------------------------- */

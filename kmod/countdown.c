@@ -24,7 +24,8 @@
 
 #define CLPKA_PERIOD_NS		((u64)NSEC_PER_SEC)
 
-CLPKA_ATOMIC64_LOCK
+CLPKA_ATOMIC64_LOCK;
+
 struct clpka_countdown clpka_main = {
 	.name = "main",
 	.timeout_ms = 60000,

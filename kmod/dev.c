@@ -31,27 +31,28 @@
 
 static int timeout_ms = 60000;
 module_param(timeout_ms, int, 0444);
-MODULE_PARM_DESC(timeout_ms, "Timeout until it is set, in ms (100 to 65535000, default 60000)");
+MODULE_PARM_DESC(timeout_ms,
+		 "Timeout until it is set, in ms (100 to 65535000, default 60000)");
 
 static int action = CLPKA_ACTION_RESET;
 module_param(action, int, 0444);
 MODULE_PARM_DESC(action,
-	"Action until it is set (0 none, 1 reset, 2 panic, 3 crash, 4 power off, default 1)");
+		 "Action until it is set (0 none, 1 reset, 2 panic, 3 crash, 4 power off, default 1)");
 
 static int shutdown_ms;
 module_param(shutdown_ms, int, 0644);
 MODULE_PARM_DESC(shutdown_ms,
-	"Reset when the kernel's part of any shutdown takes longer, in ms (0 never, 100 to 65535000, default 0)");
+		 "Reset when the kernel's part of any shutdown takes longer, in ms (0 never, 100 to 65535000, default 0)");
 
 static int nowayout = WATCHDOG_NOWAYOUT;
 module_param(nowayout, int, 0444);
 MODULE_PARM_DESC(nowayout,
-	"1: once armed it cannot be disarmed (0 or 1, default from CONFIG_WATCHDOG_NOWAYOUT)");
+		 "1: once armed it cannot be disarmed (0 or 1, default from CONFIG_WATCHDOG_NOWAYOUT)");
 
 static int bootstatus;
 module_param(bootstatus, int, 0444);
 MODULE_PARM_DESC(bootstatus,
-	"What WDIOC_GETBOOTSTATUS says: WDIOF_* flags found out by the loader from pstore or kdump (default 0)");
+		 "What WDIOC_GETBOOTSTATUS says: WDIOF_* flags found out by the loader from pstore or kdump (default 0)");
 
 static DEFINE_MUTEX(clpka_lock);	/* what is configured, and the note */
 static unsigned long clpka_owned;
@@ -437,7 +438,7 @@ static const struct attribute_group clpka_group = { .attrs = clpka_attrs };
 
 static void clpka_do_uevent(struct work_struct *work)
 {
-	char *env[] = { "CLPKA=pretimeout", NULL };
+	char text[] = "CLPKA=pretimeout", *env[] = { text, NULL };
 
 	kobject_uevent_env(&clpka_misc.this_device->kobj, KOBJ_CHANGE, env);
 }

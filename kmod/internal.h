@@ -98,5 +98,8 @@ void clpka_announce_pretimeout(struct clpka_countdown *cd);
 int clpka_bpf_init(void);
 void clpka_bpf_exit(void);
 extern char clpka_bpf_text[128];
+void clpka_bpf_beat(void);
+void clpka_bpf_miss(void);
+void clpka_bpf_note(const char *text, u32 text__sz);
 
 #endif /* _CLPKA_INTERNAL_H */
