@@ -150,7 +150,10 @@ func (a *app) result(r api.Result, err error) error {
 	if a.json {
 		return a.writeJSON(r)
 	}
-	fmt.Fprintln(a.out, r.Text)
+	fmt.Fprintln(a.out, inert(r.Text))
+	if r.Probe != nil {
+		a.writeProbe(*r.Probe)
+	}
 	return nil
 }
 
@@ -159,10 +162,23 @@ func registry() config.Registry { return config.NewRegistry(types.All(), restype
 
 // parent is a command that only has others below it.
 func parent(use, short string, below ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: use, Short: short, Args: known, RunE: func(c *cobra.Command, _ []string) error {
 		_ = c.Help() // it only writes
 		return fmt.Errorf("%s needs a command: %w", c.CommandPath(), errUsage)
 	}}
 	c.AddCommand(below...)
 	return c
+}
+
+// known refuses a word that is no command below c, and names the nearest.
+func known(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
+	c.SuggestionsMinimumDistance = 3
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + strings.Join(near, ", ") + "?"
+	}
+	return fmt.Errorf("%s: %w", text, errUsage)
 }

@@ -3,19 +3,19 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"shisa/ctl/api"
 	"shisa/ctl/event"
+	"shisa/ctl/param"
 )
 
 func (a *app) events() *cobra.Command {
 	var q api.EventQuery
 	var follow bool
-	var since time.Duration
+	var since string
 	var severity string
 	c := &cobra.Command{Use: "events", Short: "what happened, and with --follow what happens", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -27,8 +27,9 @@ func (a *app) events() *cobra.Command {
 					return fmt.Errorf("--code: there is no event %q: %w", code, errUsage)
 				}
 			}
-			if since > 0 {
-				q.Since = time.Now().Add(-since)
+			var err error
+			if q.Since, err = moment(since, time.Now()); err != nil {
+				return fmt.Errorf("--since: %w: %w", err, errUsage)
 			}
 			if follow {
 				return a.client().Follow(c.Context(), q, a.followed)
@@ -47,12 +48,28 @@ func (a *app) events() *cobra.Command {
 		}}
 	f := c.Flags()
 	f.BoolVarP(&follow, "follow", "f", false, "go on with each event as it happens")
-	f.DurationVar(&since, "since", 0, "only events of this time, such as 2h; 0: all")
+	f.StringVar(&since, "since", "", "only events of this time, such as 2h or 3d, or from a moment: 2026-11-23T09:00")
 	f.IntVarP(&q.Limit, "lines", "n", 0, "at most so many, the latest; 0: 100")
 	f.StringVar(&severity, "severity", "info", "at least this: info, warning, error, critical")
 	f.StringSliceVar(&q.Codes, "code", nil, "only these kinds of event, such as monitor-failed")
 	f.StringSliceVar(&q.Subjects, "subject", nil, "only about these, such as monitor/web, or monitor for all of them")
 	return c
+}
+
+// moment reads a time span before now, or a moment in local time; empty: none.
+func moment(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := param.ParseDuration(text); err == nil {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is neither a time span such as 2h nor a moment such as 2026-11-23T09:00", text)
 }
 
 // followed prints one item of a followed stream; with --json one line each.
@@ -73,5 +90,5 @@ var severityColors = map[event.Severity]string{event.Info: dim, event.Warning: w
 
 func (a *app) writeEvent(e event.Event) {
 	fmt.Fprintf(a.out, "%s  %s  %s\n", e.Time.Local().Format("2006-01-02 15:04:05.000"),
-		a.paint.in(severityColors[e.Severity], pad(e.Severity.String(), 8)), strings.TrimSpace(e.Text))
+		a.paint.in(severityColors[e.Severity], pad(e.Severity.String(), 8)), inert(e.Text))
 }

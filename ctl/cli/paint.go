@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -53,12 +55,52 @@ func (p painter) in(color, text string) string {
 
 // fit cuts text to the columns that are left after used ones.
 func (p painter) fit(text string, used int) string {
-	text = strings.Join(strings.Fields(text), " ")
 	room := p.width - used
 	if p.width == 0 || utf8.RuneCountInString(text) <= room {
 		return text
 	}
 	return string([]rune(text)[:max(0, room-1)]) + "…"
+}
+
+// wrapFrom is the least room in columns that text is wrapped in; in less it
+// goes on beyond the edge.
+const wrapFrom = 24
+
+// units keep to their number.
+var units = regexp.MustCompile(`(\d) (ms|s|min|h|days)\b`)
+
+// wrap breaks text between words into lines of the columns that are left after
+// used ones.
+func (p painter) wrap(text string, used int) []string {
+	room := p.width - used
+	if p.width == 0 || room < wrapFrom {
+		return []string{text}
+	}
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(units.ReplaceAllString(text, "$1\x00$2")) {
+		word = strings.ReplaceAll(word, "\x00", " ")
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	return append(lines, line)
+}
+
+// inert makes one line of text that cannot move the cursor, colour, hide or
+// reverse what is on the terminal: it may come from a program that is watched.
+func inert(text string) string {
+	safe := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r):
+			return '·'
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(safe), " ")
 }
 
 // pad fills text to a width in columns, whatever its bytes are.
@@ -132,13 +174,22 @@ func span(d time.Duration) string {
 }
 
 // A table aligns columns by their widest cell.
-type table struct{ rows [][]cell }
+type table struct {
+	rows [][]cell
+	wrap bool // the last column goes on in the next line instead of being cut
+}
 
 type cell struct{ text, color string }
 
-func (t *table) add(cells ...cell) { t.rows = append(t.rows, cells) }
+func (t *table) add(cells ...cell) {
+	for i := range cells {
+		indent := len(cells[i].text) - len(strings.TrimLeft(cells[i].text, " "))
+		cells[i].text = strings.Repeat(" ", indent) + inert(cells[i].text)
+	}
+	t.rows = append(t.rows, cells)
+}
 
-// write prints the table with an indent; the last column is cut to the width of
+// write prints the table with an indent; the last column keeps to the width of
 // the terminal.
 func (t *table) write(w io.Writer, p painter, indent int) {
 	var width []int
@@ -154,7 +205,7 @@ func (t *table) write(w io.Writer, p painter, indent int) {
 		line, used := strings.Repeat(" ", indent), indent
 		for i, c := range r {
 			if i == len(r)-1 {
-				line += p.in(c.color, p.fit(c.text, used))
+				line += t.last(p, c, used)
 				break
 			}
 			line += p.in(c.color, c.text) + strings.Repeat(" ", width[i]-utf8.RuneCountInString(c.text)+2)
@@ -162,4 +213,16 @@ func (t *table) write(w io.Writer, p painter, indent int) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
+}
+
+// last is the last cell of a row, which begins behind used columns.
+func (t *table) last(p painter, c cell, used int) string {
+	if !t.wrap {
+		return p.in(c.color, p.fit(c.text, used))
+	}
+	lines := p.wrap(c.text, used)
+	for i := range lines {
+		lines[i] = p.in(c.color, lines[i])
+	}
+	return strings.Join(lines, "\n"+strings.Repeat(" ", used))
 }

@@ -69,9 +69,9 @@ func (a *app) watch(ctx context.Context, every time.Duration) error {
 
 // writeStatus draws the status for people.
 func writeStatus(w io.Writer, p painter, s api.Status) {
-	head := fmt.Sprintf("%s · shisa %s · mode %s · up %s", s.Server, s.Version, s.Mode, span(s.UptimeMS.D()))
-	fmt.Fprintf(w, "%s %s\n", p.in(levelColor(s.Level), "●"), p.in(strong, head))
-	var t table
+	head := inert(fmt.Sprintf("%s · shisa %s · mode %s · up %s", s.Server, s.Version, s.Mode, span(s.UptimeMS.D())))
+	fmt.Fprintf(w, "%s %s\n", p.in(levelColor(s.Level), "●"), p.in(strong, p.fit(head, 2)))
+	t := table{wrap: true}
 	row := func(name, color, text string) { t.add(cell{name, dim}, cell{text, color}) }
 	row("protection", protectionColor(s.Protection.State), s.Protection.Summary)
 	for _, e := range []*api.Engine{s.Protection.Primary, s.Protection.Backstop} {
@@ -109,7 +109,7 @@ func engineLine(e *api.Engine) string {
 	if !e.Armed {
 		return strings.TrimSpace(fmt.Sprintf("%s %s not armed: %s", e.Driver, e.Device, e.Error))
 	}
-	text := fmt.Sprintf("%s %s (%s) · %s after %v without ping · pinged %s ago", e.Driver, e.Device, e.Identity, e.Action, e.TimeoutMS, span(e.LastPingMS.D()))
+	text := fmt.Sprintf("%s %s (%s) · %s after %s without ping · pinged %s ago", e.Driver, e.Device, e.Identity, e.Action, span(e.TimeoutMS.D()), span(e.LastPingMS.D()))
 	if e.Error != "" {
 		text += " · " + e.Error
 	}
@@ -133,14 +133,17 @@ func beatLine(s api.Stall) string {
 	for _, b := range s.Beats {
 		parts = append(parts, fmt.Sprintf("%s %s (most %s)", b.Name, span(b.AgeMS.D()), span(b.MaxDelayMS.D())))
 	}
-	return fmt.Sprintf("limit %v · %s", s.TimeoutMS, strings.Join(parts, " · "))
+	return fmt.Sprintf("limit %s · %s", span(s.TimeoutMS.D()), strings.Join(parts, " · "))
 }
 
 func shutdownLine(s api.Shutdown) string {
 	if s.Armed {
-		return fmt.Sprintf("guarded now: %s after %v", s.Action, s.TimeoutMS)
+		return fmt.Sprintf("guarded now: %s after %s", s.Action, span(s.TimeoutMS.D()))
 	}
-	return fmt.Sprintf("guarded %s: %s after %v", strings.ReplaceAll(s.Watch, "_", " "), s.Action, s.TimeoutMS)
+	if s.Watch == "never" {
+		return "not guarded"
+	}
+	return fmt.Sprintf("guarded %s: %s after %s", strings.ReplaceAll(s.Watch, "_", " "), s.Action, span(s.TimeoutMS.D()))
 }
 
 func limiterLine(l api.Limiter) string {
@@ -211,7 +214,7 @@ func writeProblems(w io.Writer, p painter, problems []api.Problem) {
 		return
 	}
 	fmt.Fprintln(w, p.in(strong, "problems"))
-	var t table
+	t := table{wrap: true}
 	for _, one := range problems {
 		text := one.Text
 		if one.Mend != "" {

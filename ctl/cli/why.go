@@ -33,7 +33,7 @@ func (a *app) why() *cobra.Command {
 }
 
 func (a *app) writeWhy(w api.Why) {
-	fmt.Fprintln(a.out, a.paint.in(strong, w.Summary))
+	fmt.Fprintln(a.out, a.paint.in(strong, strings.Join(a.paint.wrap(inert(w.Summary), 0), "\n")))
 	if w.Boot != nil {
 		a.writeBoot(*w.Boot)
 	}
@@ -50,7 +50,7 @@ func (a *app) writeWhy(w api.Why) {
 }
 
 func (a *app) writeBoot(v why.Verdict) {
-	var t table
+	t := table{wrap: true}
 	row := func(name, text string) {
 		if text != "" {
 			t.add(cell{name, dim}, cell{text, plain})
@@ -58,6 +58,7 @@ func (a *app) writeBoot(v why.Verdict) {
 	}
 	row("cause", fmt.Sprintf("%s (%s)", v.Cause, v.Confidence))
 	row("action", v.Action)
+	row("stalled", strings.ReplaceAll(v.Stall, "_", " "))
 	row("about", v.Subject)
 	if v.WentDown != nil {
 		row("went down", v.WentDown.Local().Format("2006-01-02 15:04:05"))
@@ -75,11 +76,10 @@ func (a *app) writeBoot(v why.Verdict) {
 func (a *app) writeMonitor(m api.MonitorWhy) {
 	fmt.Fprintln(a.out, "\nprobes")
 	for _, p := range m.Probes {
-		fmt.Fprintf(a.out, "  %s  %s  %7.1f ms  %s\n", p.At.Local().Format("15:04:05.000"),
-			a.paint.in(verdictColor(p.Verdict), pad(string(p.Verdict), 14)), float64(p.TookMS.D().Microseconds())/1000, p.Detail)
-		for _, line := range p.Log {
-			fmt.Fprintln(a.out, a.paint.in(dim, "      "+line))
-		}
+		a.writeProbe(p)
+	}
+	if len(m.Decisions) == 0 {
+		return
 	}
 	fmt.Fprintln(a.out, "\ndecisions")
 	for _, d := range m.Decisions {
@@ -87,6 +87,22 @@ func (a *app) writeMonitor(m api.MonitorWhy) {
 		if d.Limit > 0 {
 			count = fmt.Sprintf(" %d of %d", d.Count, d.Limit)
 		}
-		fmt.Fprintf(a.out, "  %s  %s%s: %s\n", d.At.Local().Format("15:04:05.000"), d.Action, count, strings.TrimSpace(d.Reason+" "+d.Outcome))
+		text := d.Reason
+		if d.Outcome != "" {
+			text += " → " + d.Outcome
+		}
+		fmt.Fprintf(a.out, "  %s  %s%s: %s\n", d.At.Local().Format(timeOfDay), d.Action, count, inert(text))
+	}
+}
+
+// timeOfDay is how times of one story are written.
+const timeOfDay = "15:04:05.000"
+
+// writeProbe shows a probe with what it noted on its way.
+func (a *app) writeProbe(p api.Probe) {
+	fmt.Fprintf(a.out, "  %s  %s  %7.1f ms  %s\n", p.At.Local().Format(timeOfDay),
+		a.paint.in(verdictColor(p.Verdict), pad(string(p.Verdict), 14)), float64(p.TookMS.D().Microseconds())/1000, inert(p.Detail))
+	for _, line := range p.Log {
+		fmt.Fprintln(a.out, a.paint.in(dim, "      "+inert(line)))
 	}
 }

@@ -158,7 +158,7 @@ func WhyBoot() api.Why {
 				{Source: "watchdog", Text: "/dev/watchdog0 says that it caused the last boot"},
 				{Source: "shisa's journal", Text: "armed at the time: clpka, 90 s, reset; no orderly end is recorded"},
 			},
-			Mend: "look at what ran away before 06:29: shisa events --since 2026-11-21T06:00:00Z",
+			Mend: "look at what ran away before 06:29: shisa events --since 2026-11-21T06:00",
 		},
 	}
 }
