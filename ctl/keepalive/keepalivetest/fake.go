@@ -42,7 +42,7 @@ func (f *Fake) Arm(r keepalive.Request) (keepalive.Granted, error) {
 	if err := r.Check(f.Info()); err != nil {
 		return keepalive.Granted{}, err
 	}
-	g := keepalive.Granted{Timeout: r.Timeout, Action: r.Action, Pretimeout: r.Pretimeout, Before: r.Before}
+	g := keepalive.Granted(r)
 	if f.OnArm != nil {
 		var err error
 		if g, err = f.OnArm(r); err != nil {

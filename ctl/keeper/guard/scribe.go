@@ -4,7 +4,6 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,9 +20,6 @@ type scribe struct {
 	page  string
 	ended atomic.Bool
 }
-
-// restartWitness is the least time between two starts of the witness.
-const restartWitness = 10 * time.Second
 
 // engage starts the witness if the orders want one and it does not run for them.
 func (w *watch) engage(o wire.Orders) {
