@@ -47,7 +47,6 @@ echo slab $grew KiB
 const idleCost = `
 exec 3>/dev/clpka
 cd /sys/kernel/tracing
-echo 'function == ' >/dev/null
 echo 1 > events/timer/hrtimer_expire_entry/enable
 : > trace
 sleep 10
@@ -116,7 +115,7 @@ func inherited(ctx context.Context, _ *rig, g *vm.Guest) (result, error) {
 exec 3>/dev/clpka
 (while sleep 1; do echo >&3; done) >/dev/null 2>&1 &
 echo $!`
-	pid, err := g.Sh(ctx, "echo 3000 > /dev/null;"+heirs)
+	pid, err := g.Sh(ctx, heirs)
 	if err != nil {
 		return result{}, err
 	}

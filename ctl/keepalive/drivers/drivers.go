@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"shisa/ctl/keepalive"
+	"shisa/ctl/keepalive/drivers/clpka"
 	"shisa/ctl/keepalive/drivers/ipmi"
 	"shisa/ctl/keepalive/drivers/ipmi/ipmiutil"
 	"shisa/ctl/keepalive/drivers/none"
@@ -16,6 +17,7 @@ import (
 // open makes the engine of a device. It neither arms nor opens the device.
 var open = map[string]func(device string) keepalive.Engine{
 	none.Name:     func(string) keepalive.Engine { return none.New() },
+	clpka.Name:    func(device string) keepalive.Engine { return clpka.Open("/", device) },
 	wdt.Name:      func(device string) keepalive.Engine { return wdt.Open("/", device) },
 	ipmi.Name:     func(device string) keepalive.Engine { return ipmi.Open(device) },
 	ipmiutil.Name: func(program string) keepalive.Engine { return ipmiutil.Open(program) },
