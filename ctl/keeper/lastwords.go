@@ -2,7 +2,9 @@ package keeper
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"shisa/ctl/keeper/witness"
@@ -22,7 +24,7 @@ func ReadLastWords(path string) ([]LastWords, error) {
 	defer f.Close()
 	b := make([]byte, witness.FileSize)
 	n, err := f.ReadAt(b, 0)
-	if n == 0 && err != nil {
+	if err != nil && !errors.Is(err, io.EOF) { // an empty file holds no words yet
 		return nil, fmt.Errorf("read last words: %w", err)
 	}
 	var all []LastWords

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +43,7 @@ func (p *process) evidence(dir string, run *store.Run) why.Evidence {
 		return e
 	}
 	words, err := keeper.ReadLastWords(filepath.Join(dir, lastWordsName))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.log.Error("the keeper's last words cannot be read", err, nil)
 	}
 	for _, w := range words {
