@@ -9,6 +9,8 @@ var (
 		"Configuration applied: {summary}.").legacy("cfmgr/1")
 	ConfigRejected = define("config-rejected", Error, "Configuration rejected",
 		"Configuration not applied, the running one stays: {error}").legacy("pm/13").mend("shisa config check")
+	ConfigIncomplete = define("config-incomplete", Error, "Configuration incomplete",
+		"The configuration is in force, but: {error}").mend("shisa config check")
 	BootReason = define("boot-reason", Info, "Why the machine went down last",
 		"{reason}")
 	BootUnclean = define("boot-unclean", Warning, "The machine went down uncleanly",

@@ -163,5 +163,5 @@ func why(r choose.Result) string {
 
 func armedEngine(e keeper.Engine, guards string) store.ArmedEngine {
 	return store.ArmedEngine{Role: string(e.Role), Driver: e.Driver, Device: e.Device, Identity: e.Identity, Timeout: e.Granted.Timeout,
-		Action: string(e.Granted.Action), Hardware: e.Hardware, NoWayOut: e.NoWayOut, Guardings: guards}
+		Action: string(e.Granted.Action), Hardware: e.Hardware, NoWayOut: e.NoWayOut, Guards: guards}
 }

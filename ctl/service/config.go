@@ -24,6 +24,7 @@ const goodName = "config.good.toml"
 func (p *process) configuration() (*config.Model, error) {
 	model, problems := config.Load(p.flags.config, p.types)
 	if model != nil {
+		p.incomplete = problems.Errors().Err() // a script or secret that is missing
 		return model, nil
 	}
 	if _, err := os.Stat(p.flags.config); errors.Is(err, fs.ErrNotExist) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func (p *process) evidence(dir string, run *store.Run) why.Evidence {
 		Run:      journal(run),
 		Watchdog: watchdogs(),
 		BMC:      bmcEvidence(),
-		Crashes:  crashes("/sys/fs/pstore"),
+		Crashes:  slices.Concat(crashes("/sys/fs/pstore"), crashes("/var/lib/systemd/pstore/*")),
 		Logins:   logins("/var/log/wtmp"),
 	}
 	if run == nil {
@@ -67,11 +68,11 @@ func journal(r *store.Run) *why.Run {
 	if r.Armed != nil {
 		for _, a := range r.Armed.Engines {
 			w.Armed = append(w.Armed, why.Countdown{Role: a.Role, Driver: a.Driver, Device: a.Device, Identity: a.Identity,
-				Timeout: a.Timeout, Action: a.Action, Hardware: a.Hardware, Shutdown: a.Guardings == "shutdown"})
+				Timeout: a.Timeout, Action: a.Action, Hardware: a.Hardware, Shutdown: a.Guards == "shutdown"})
 		}
 	}
 	if l := r.Leaving; l != nil {
-		w.Leaving = &why.Leaving{At: r.Last.Time, How: l.How, By: l.By, Reason: l.Reason, Phase: l.Phase}
+		w.Leaving = &why.Leaving{At: r.LeftAt.Time, How: l.How, By: l.By, Reason: l.Reason, Phase: l.Phase}
 	}
 	for _, i := range r.Intents {
 		w.Intents = append(w.Intents, why.Intent{At: i.At.Time, Action: i.Action, Reason: i.Reason, Subject: i.Subject, By: i.By, Outcome: i.Outcome})
@@ -115,7 +116,8 @@ func bmcEvidence() *why.BMC {
 	return &why.BMC{Expired: t.Expired}
 }
 
-// crashes reads what the kernel left in pstore (Documentation/ABI/testing/pstore).
+// crashes reads what the kernel left in pstore (Documentation/ABI/testing/pstore),
+// there or where systemd-pstore(8) has moved it to.
 func crashes(dir string) []why.Crash {
 	names, err := filepath.Glob(filepath.Join(dir, "dmesg-*"))
 	if err != nil {
@@ -157,7 +159,7 @@ func crash(name string, at time.Time, text []byte) why.Crash {
 				break
 			}
 		}
-		c.Fired = c.Fired || strings.Contains(line, "clpka: ") && strings.Contains(line, "expired") || strings.Contains(line, "softdog: Initiating")
+		c.Fired = c.Fired || strings.Contains(line, "clpka: FIRED") || strings.Contains(line, "softdog: Initiating")
 	}
 	return c
 }

@@ -98,15 +98,16 @@ func parse(args []string, errOut io.Writer) (flags, error) {
 
 // A process is shisad with everything that it has open.
 type process struct {
-	flags    flags
-	version  string
-	types    config.Registry
-	log      log.Logger
-	store    *store.Store
-	bus      *event.Bus
-	protect  *protect.Protect
-	daemon   *daemon.Daemon
-	degraded chan error // from the store: nil when it works again
+	flags      flags
+	version    string
+	types      config.Registry
+	log        log.Logger
+	store      *store.Store
+	bus        *event.Bus
+	protect    *protect.Protect
+	daemon     *daemon.Daemon
+	incomplete error      // what the configuration names and is not there; nil: nothing
+	degraded   chan error // from the store: nil when it works again
 }
 
 func run(version string, f flags, out, errOut io.Writer) error {
@@ -135,6 +136,9 @@ func run(version string, f flags, out, errOut io.Writer) error {
 		p.emit(event.ConfigRejected.New("", "error", rejected.Error()))
 	} else {
 		p.keepGood(model)
+	}
+	if p.incomplete != nil {
+		p.emit(event.ConfigIncomplete.New("", "error", p.incomplete.Error()))
 	}
 	return p.serve(ctx, model, out)
 }

@@ -50,15 +50,15 @@ type Armed struct {
 
 // An ArmedEngine is one armed countdown.
 type ArmedEngine struct {
-	Role      string        `json:"role"`
-	Driver    string        `json:"driver"`
-	Device    string        `json:"device"`
-	Identity  string        `json:"identity"`
-	Timeout   time.Duration `json:"timeout_ns"` // granted
-	Action    string        `json:"action"`
-	Hardware  bool          `json:"hardware"`
-	NoWayOut  bool          `json:"no_way_out"`
-	Guardings string        `json:"guards"` // "user space" or "shutdown"
+	Role     string        `json:"role"`
+	Driver   string        `json:"driver"`
+	Device   string        `json:"device"`
+	Identity string        `json:"identity"`
+	Timeout  time.Duration `json:"timeout_ns"` // granted
+	Action   string        `json:"action"`
+	Hardware bool          `json:"hardware"`
+	NoWayOut bool          `json:"no_way_out"`
+	Guards   string        `json:"guards"` // "user space" or "shutdown"
 }
 
 // Leaving says that the service stops in an orderly way, and what follows.
