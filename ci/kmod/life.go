@@ -19,6 +19,7 @@ func lifeScenarios(fuzz int, quick bool) []scenario {
 	}
 	return []scenario{
 		{name: "api", quick: true, setup: setup{params: "bootstatus=32"}, run: script(tool + " api")},
+		{name: "go-driver", quick: true, run: script(tool + " engine")},
 		{name: "cycles", quick: true, run: script(fmt.Sprintf(manyCycles, tool, cycles))},
 		{name: "fuzz", quick: true, run: script(fmt.Sprintf("%s fuzz %d && %s api 2>&1 | grep -v 'boot status'; rmmod clpka", tool, fuzz, tool))},
 		{name: "bench", run: script(tool + " bench; size=$(cat /sys/module/clpka/coresize); echo coresize $size; [ $size -le 65536 ]")},

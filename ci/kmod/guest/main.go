@@ -10,6 +10,7 @@
 //	guest bench             cost of a ping and of being armed
 //	guest api               calls and their answers, as a user of the watchdog API sees them
 //	guest pretimeout        let a pretimeout happen, see it as a uevent, ping, disarm
+//	guest engine            the Go driver on the real module
 //	guest kexec IMAGE CMDLINE now|crash   load a kernel; now: and start it
 package main
 
@@ -30,6 +31,7 @@ var commands = map[string]func([]string) error{
 	"bench":    bench,
 	"api":      api,
 	"kexec":    kexec,
+	"engine":   engine,
 
 	"pretimeout": pretimeout,
 }
