@@ -100,7 +100,7 @@ func evidence(args ...string) func(context.Context, *rig, *vm.Guest) (result, er
 		if err != nil {
 			return res, err
 		}
-		for _, want := range []string{"clpka: FIRED countdown=main", "last ping", "note: decision loop", "task:blocked", "wait_for_completion"} {
+		for _, want := range []string{"clpka: FIRED countdown=main", "last ping", "note: decision loop", "task:blocked", "do_sleep"} {
 			if !strings.Contains(record, want) {
 				err = errors.Join(err, fmt.Errorf("the record lacks %q", want))
 			}
