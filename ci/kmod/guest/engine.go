@@ -19,7 +19,7 @@ func engine([]string) error {
 	if err != nil {
 		return err
 	}
-	if want := (keepalive.Granted{Timeout: r.Timeout, Action: r.Action, Pretimeout: r.Pretimeout, Before: r.Before}); g != want {
+	if want := (keepalive.Granted(r)); g != want {
 		err = fmt.Errorf("granted %+v, want %+v", g, want)
 	}
 	err = errors.Join(err, e.Ping(),
