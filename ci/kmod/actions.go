@@ -53,7 +53,7 @@ func noAction(ctx context.Context, _ *rig, g *vm.Guest) (result, error) {
 	}
 	res, err := s.want(ctx, 0)
 	if err == nil {
-		err = says(g, "clpka: FIRED countdown=main action=none")
+		err = says(ctx, g, "clpka: FIRED countdown=main action=none")
 	}
 	return res, err
 }
@@ -116,7 +116,7 @@ func pretimeout(ctx context.Context, _ *rig, g *vm.Guest) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	return result{seen: strings.TrimSpace(out)}, errors.Join(says(g, "clpka: pretimeout: reset in 500 ms unless pinged"), calm(g))
+	return result{seen: strings.TrimSpace(out)}, errors.Join(says(ctx, g, "clpka: pretimeout: reset in 500 ms unless pinged"), calm(g))
 }
 
 // shutdownScenarios: what happens on the way down.
@@ -174,6 +174,9 @@ func shutdownByOthers(ctx context.Context, _ *rig, g *vm.Guest) (result, error) 
 		return result{}, err
 	}
 	res, err := s.want(ctx, soon, vm.KindReset)
+	if err == nil && !res.fired {
+		err = errors.New("the reboot did not hang")
+	}
 	res.fired = false // when it was armed is not known
-	return res, errors.Join(err, says(g, "FIRED countdown=shutdown"))
+	return res, errors.Join(err, says(ctx, g, "FIRED countdown=shutdown"))
 }

@@ -94,11 +94,15 @@ func (s *shot) want(ctx context.Context, within time.Duration, kinds ...string) 
 	return res, nil
 }
 
+// lag is how long the console may take to tell what QMP has told already.
+const lag = 2 * time.Second
+
 // says fails when the console lacks one of the texts.
-func says(g *vm.Guest, texts ...string) error {
-	console := g.Console()
+func says(ctx context.Context, g *vm.Guest, texts ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, lag)
+	defer cancel()
 	for _, text := range texts {
-		if !strings.Contains(console, text) {
+		if _, err := g.Expect(ctx, text); err != nil {
 			return fmt.Errorf("the console does not say %q", text)
 		}
 	}

@@ -107,7 +107,7 @@ func ownerKilled(ctx context.Context, _ *rig, g *vm.Guest) (result, error) {
 		return result{}, err
 	}
 	res, err := s.want(ctx, soon, vm.KindReset)
-	return res, errors.Join(err, says(g, "closed by clpka-guest", "without disarming"))
+	return res, errors.Join(err, says(ctx, g, "closed by clpka-guest", "without disarming"))
 }
 
 // inherited: the countdown belongs to the open file, not to who opened it.
@@ -129,7 +129,7 @@ echo $!`
 	if _, err := g.Sh(ctx, "kill -9 "+strings.TrimSpace(pid)+"; sleep 1.5"); err != nil {
 		return result{}, err
 	}
-	return result{seen: "alive"}, says(g, "without disarming")
+	return result{seen: "alive"}, says(ctx, g, "without disarming")
 }
 
 // silent is the opposite of says.

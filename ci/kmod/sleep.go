@@ -95,7 +95,7 @@ func kdump(ctx context.Context, r *rig, g *vm.Guest) (result, error) {
 	if _, err := hold(ctx, g, timeout, "-action", "2"); err != nil {
 		return result{}, err
 	}
-	return result{seen: "crash-kernel"}, errors.Join(secondKernel(ctx, g), says(g, "clpka: FIRED"))
+	return result{seen: "crash-kernel"}, errors.Join(secondKernel(ctx, g), says(ctx, g, "clpka: FIRED"))
 }
 
 // sendKernel puts the guest's own kernel image where it can load it.
