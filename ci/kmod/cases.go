@@ -84,10 +84,15 @@ func (s *shot) want(ctx context.Context, within time.Duration, kinds ...string) 
 	if late > within {
 		return res, fmt.Errorf("%v after the deadline, want at most %v", late, within)
 	}
+	// What a panic does before it restarts takes its time on a busy host.
+	s.grace = within + time.Minute
 	for _, kind := range kinds[1:] {
 		e, err := s.outcome(ctx, kind)
-		if err != nil || e.Kind == "" {
+		switch {
+		case err != nil:
 			return res, fmt.Errorf("want %s after it: %w", kind, err)
+		case e.Kind == "":
+			return res, fmt.Errorf("want %s after it", kind)
 		}
 		res.seen += "+" + e.String()
 	}
