@@ -28,10 +28,8 @@ func (a *act) prepare(ctx context.Context) error {
 	if a.Fault.Feeder {
 		modules = a.Engine.FeedModules
 	}
-	for _, module := range modules {
-		if _, err := a.guest.Sh(ctx, "modprobe "+module); err != nil {
-			return err
-		}
+	if err := a.load(ctx, modules); err != nil {
+		return err
 	}
 	if a.Fault.Feeder {
 		return nil
@@ -48,6 +46,15 @@ func (a *act) prepare(ctx context.Context) error {
 		}
 	}
 	return a.waitArmed(ctx)
+}
+
+func (a *act) load(ctx context.Context, modules []string) error {
+	for _, module := range modules {
+		if _, err := a.guest.Sh(ctx, "modprobe "+module); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // startDaemon writes the configuration and starts the daemon with it.
@@ -132,6 +139,11 @@ func (a *act) daemonLog() string {
 // askWhy starts the daemon after the reset, only observing, and compares the cause
 // that it names.
 func (a *act) askWhy(ctx context.Context) error {
+	// A real machine would have loaded its watchdog's driver by itself, and that
+	// driver knows whether it fired.
+	if err := a.load(ctx, a.Engine.Modules); err != nil {
+		return err
+	}
 	if err := a.startDaemon(ctx, "observe"); err != nil {
 		return err
 	}
