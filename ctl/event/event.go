@@ -57,7 +57,7 @@ type Def struct {
 
 // An Event is one thing that happened. The zero Event is not valid.
 type Event struct {
-	Seq      uint64            `json:"seq"`               // counts up without gaps within one store; 0 until stored
+	Seq      uint64            `json:"seq"`               // counts up within one store, never repeats, skips after a crash; 0 until stored
 	Code     string            `json:"code"`              // of its Def
 	Severity Severity          `json:"severity"`          // of its Def
 	Time     time.Time         `json:"time"`              // wall clock, for people

@@ -50,7 +50,8 @@ type Prober interface {
 	//
 	// An error means that the probe could not look (missing tool, no
 	// permission); it is no statement about the target and starts no
-	// recovery by itself.
+	// recovery by itself. One that wraps context.DeadlineExceeded, or comes
+	// after the deadline, counts as a probe that timed out.
 	Probe(ctx context.Context) (Finding, error)
 }
 
