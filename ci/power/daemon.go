@@ -164,8 +164,7 @@ func (a *act) askWhy(ctx context.Context) error {
 			return fmt.Errorf("ask why: no answer within %v: %s%s\n%s", armWait, r.Stdout, r.Stderr, a.daemonLog())
 		}
 	}
-	// The daemon only observed: nothing is armed, so it may die without a word.
-	if _, err := a.guest.Sh(ctx, "killall -9 shisad shisa-keeper; true"); err != nil {
+	if err := a.leave(ctx); err != nil {
 		return err
 	}
 	want := a.Fault.Causes
@@ -176,6 +175,18 @@ func (a *act) askWhy(ctx context.Context) error {
 		return fmt.Errorf("shisa names the cause %q; %s is right", a.result.Cause, strings.Join(want, " or "))
 	}
 	return nil
+}
+
+// leave makes the guest as good as new for the next case. The daemon only observed:
+// nothing is armed, so it may die without a word. A driver that stays would give its
+// device's name to the next case's engine.
+func (a *act) leave(ctx context.Context) error {
+	script := "killall -9 shisad shisa-keeper; while pidof shisad shisa-keeper; do sleep 0.1; done >/dev/null\n"
+	for _, module := range slices.Backward(a.Engine.Modules) {
+		script += "rmmod " + module + " || exit 1\n"
+	}
+	_, err := a.guest.Sh(ctx, script)
+	return err
 }
 
 // cause reads `shisa why --json`.

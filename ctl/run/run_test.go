@@ -306,7 +306,8 @@ func TestLeaveTimedOut(t *testing.T) {
 // Without control groups the same rules hold for the process group.
 func TestProcessGroupAlone(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	c := sh(fmt.Sprintf("(trap '' TERM; echo 1 >%[1]s.ready; while :; do sleep 0.01; done) & echo $! >%[1]s; sleep 60", pidFile))
+	// The child says that it is ready only when its number is written.
+	c := sh(fmt.Sprintf("(trap '' TERM; until [ -s %[1]s ]; do sleep 0.01; done; echo 1 >%[1]s.ready; while :; do sleep 0.01; done) & echo $! >%[1]s; sleep 60", pidFile))
 	p := &Process{command: c, begin: time.Now(), ended: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{})}
 	pid, err := c.fork(noOutput, nil)
 	if err != nil {
