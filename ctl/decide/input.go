@@ -26,6 +26,7 @@ type Probed struct {
 	Monitor string
 	Outcome recovery.Input
 	Warning bool   // the target works, but a warning threshold is crossed
+	Known   bool   // a failure that an earlier probe has told of, and nothing new: recovery takes no further step for it
 	Detail  string // one line: the finding, the reason for not looking, or the timeout
 }
 

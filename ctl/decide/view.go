@@ -56,13 +56,27 @@ func (m *Machine) View() View {
 		}
 	}
 	for _, w := range m.watches {
-		health := w.health
-		if health == "" {
-			health = Unknown
-		}
-		v.Monitors = append(v.Monitors, MonitorView{Name: w.cfg.Name, Type: w.cfg.Type, Target: w.cfg.Target,
-			Probing: w.on, Held: w.held, Dummy: w.dummy, Health: health, Detail: w.detail, Since: w.since,
-			Recovery: w.recovery, Decision: w.last, RestartAt: w.restartAt})
+		v.Monitors = append(v.Monitors, w.view())
 	}
 	return v
+}
+
+// Monitor returns what can be seen of one monitor, and false when there is none
+// of that name.
+func (m *Machine) Monitor(name string) (MonitorView, bool) {
+	w := m.watchNamed[name]
+	if w == nil {
+		return MonitorView{}, false
+	}
+	return w.view(), true
+}
+
+func (w *watch) view() MonitorView {
+	health := w.health
+	if health == "" {
+		health = Unknown
+	}
+	return MonitorView{Name: w.cfg.Name, Type: w.cfg.Type, Target: w.cfg.Target,
+		Probing: w.on, Held: w.held, Dummy: w.dummy, Health: health, Detail: w.detail, Since: w.since,
+		Recovery: w.recovery, Decision: w.last, RestartAt: w.restartAt}
 }

@@ -81,7 +81,7 @@ func (m *Machine) probed(w *watch, in Probed) {
 		return // a late answer from before the target stopped
 	}
 	if w.dummy {
-		in.Outcome, in.Detail = recovery.SurelyFailed, "dummy failure"
+		in.Outcome, in.Detail, in.Known = recovery.SurelyFailed, "dummy failure", false
 	}
 	before := w.health
 	failing := in.Outcome != recovery.Succeeded && in.Outcome != recovery.CouldNotLook
@@ -94,6 +94,10 @@ func (m *Machine) probed(w *watch, in Probed) {
 		return
 	case failing && m.targetBusy(w):
 		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: w.cfg.Recovery.Target.String() + " is starting or stopping"})
+		return
+	case failing && in.Known && w.health == Broken:
+		w.detail = in.Detail
+		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: "this failure was answered already"})
 		return
 	}
 	state, decision := w.cfg.Recovery.Policy.Step(w.recovery, in.Outcome)
