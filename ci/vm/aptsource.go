@@ -111,10 +111,9 @@ func parseOneLine(text string) []archive {
 	return list
 }
 
-// deriveSources writes the deb822 text of a private source for the wanted suites,
-// out of the archives that serve the machine's own release. Security suites live
-// in an archive of their own.
-func deriveSources(archives []archive, codename string, suites []string) (string, error) {
+// archiveFor returns the archive that has a suite, as far as those that serve the
+// machine's own release tell. Security suites live in an archive of their own.
+func archiveFor(archives []archive, codename, suite string) (archive, error) {
 	find := func(names ...string) (archive, bool) {
 		for _, a := range archives {
 			if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(a.suites, n) }) {
@@ -125,17 +124,23 @@ func deriveSources(archives []archive, codename string, suites []string) (string
 	}
 	main, ok := find(codename, "stable", "testing", "unstable", "sid")
 	if !ok {
-		return "", fmt.Errorf("no configured package source has the suite %q of this machine", codename)
+		return archive{}, fmt.Errorf("no configured package source has the suite %q of this machine", codename)
 	}
-	security, ok := find(codename+"-security", "stable-security")
-	if !ok {
-		security = main
+	if strings.HasSuffix(suite, "-security") {
+		if security, ok := find(codename+"-security", "stable-security"); ok {
+			return security, nil
+		}
 	}
+	return main, nil
+}
+
+// deriveSources writes the deb822 text of a private source for the wanted suites.
+func deriveSources(archives []archive, codename string, suites []string) (string, error) {
 	var b strings.Builder
 	for _, suite := range suites {
-		a := main
-		if strings.HasSuffix(suite, "-security") {
-			a = security
+		a, err := archiveFor(archives, codename, suite)
+		if err != nil {
+			return "", err
 		}
 		fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: amd64\n",
 			strings.Join(a.uris, " "), suite)

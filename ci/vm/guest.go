@@ -38,6 +38,11 @@ type Config struct {
 	Env      []string          // of every command in the guest
 	StopWait time.Duration     // of an orderly shutdown, for processes after SIGTERM; 0: 10 s
 
+	// Root is a disk (/dev/vda) with an installed system: once the modules are
+	// loaded, its systemd goes on, and has our agent as one of its services. The
+	// guest is ready when that runs. Binaries, Files and Mounts are not for it.
+	Root string
+
 	BootTimeout time.Duration // for one try to become ready; 0: 120 s
 	Console     io.Writer     // gets a copy of the console; nil: none
 }
@@ -171,7 +176,7 @@ func buildImage(ctx context.Context, c Config) (*os.File, error) {
 	if stopWait == 0 {
 		stopWait = defaultStopWait
 	}
-	err = im.config(wire.Config{Hostname: "guest", Env: c.Env, Modules: load, Mounts: c.Mounts, StopWait: stopWait})
+	err = im.config(wire.Config{Hostname: "guest", Env: c.Env, Modules: load, Mounts: c.Mounts, StopWait: stopWait, Root: c.Root})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ type Machine struct {
 	NoReboot       bool     // a reset ends QEMU instead of booting again
 	Pstore         bool     // ramoops: the kernel's records survive a warm reset
 	Disks          []string // raw images (see MakeDisk), in the guest /dev/vda, /dev/vdb ...
+	Snapshot       bool     // what is written to the disks is forgotten when QEMU ends, not at a reset
 }
 
 const (
@@ -118,8 +119,11 @@ func (m Machine) args(k Kernel, cmdline string) []string {
 	}
 	for i, disk := range m.Disks {
 		// The image must survive the guest's reset, not the host's: no flushing.
-		args = append(args,
-			"-drive", fmt.Sprintf("file=%s,format=raw,if=none,id=disk%d,cache=unsafe", strings.ReplaceAll(disk, ",", ",,"), i),
+		drive := fmt.Sprintf("file=%s,format=raw,if=none,id=disk%d,cache=unsafe", strings.ReplaceAll(disk, ",", ",,"), i)
+		if m.Snapshot {
+			drive += ",snapshot=on"
+		}
+		args = append(args, "-drive", drive,
 			"-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
 	}
 	return args

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"shisa/ci/vm/wire"
 )
 
 // killWait is how long processes may take to go after SIGKILL. One in
@@ -20,7 +22,7 @@ const killWait = 5 * time.Second
 // may hang where a real one would: in a process that ignores SIGTERM when the host
 // allowed it a long time, and in sync or umount of a frozen file system.
 func shutdown(how int) error {
-	config, err := readConfig()
+	config, err := readConfig(wire.ConfigPath)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "guest:", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"os/signal"
 
 	"golang.org/x/sys/unix"
+
+	"shisa/ci/vm/wire"
 )
 
 func main() {
@@ -27,11 +29,11 @@ func main() {
 
 // initMain is process 1. It returns never, or when the agent cannot be started.
 func initMain() error {
-	for _, m := range earlyMounts {
-		if err := mount(m); err != nil {
-			fmt.Fprintln(os.Stderr, "guest:", err)
-		}
+	mountAll(coreMounts)
+	if config, err := readConfig(wire.ConfigPath); err == nil && config.Root != "" {
+		return handOver(config)
 	}
+	mountAll(otherMounts)
 	// busybox: reboot sends TERM, poweroff USR2 and halt USR1 to process 1.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)

@@ -36,7 +36,11 @@ type agent struct {
 func agentMain() error {
 	// The OOM killer must not take the judge's hand.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0)
-	config, err := readConfig()
+	path := wire.ConfigPath
+	if len(os.Args) > 1 {
+		path = os.Args[1]
+	}
+	config, err := readConfig(path)
 	if err != nil {
 		return err
 	}

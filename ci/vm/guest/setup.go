@@ -15,12 +15,17 @@ import (
 	"shisa/ci/vm/wire"
 )
 
-// earlyMounts are the kernel's own file systems, as every init mounts them.
-var earlyMounts = []wire.Mount{
+// coreMounts are those without which no init can begin; one that takes over from
+// us takes them over as well.
+var coreMounts = []wire.Mount{
 	{Source: "proc", Target: "/proc", Type: "proc"},
 	{Source: "sysfs", Target: "/sys", Type: "sysfs"},
 	{Source: "devtmpfs", Target: "/dev", Type: "devtmpfs"},
 	{Source: "tmpfs", Target: "/run", Type: "tmpfs", Options: "mode=755"},
+}
+
+// otherMounts are the kernel's other file systems, as every init mounts them.
+var otherMounts = []wire.Mount{
 	{Source: "tmpfs", Target: "/tmp", Type: "tmpfs", Options: "mode=1777"},
 	{Source: "devpts", Target: "/dev/pts", Type: "devpts"},
 	{Source: "tmpfs", Target: "/dev/shm", Type: "tmpfs"},
@@ -41,10 +46,19 @@ func mount(m wire.Mount) error {
 	return nil
 }
 
+// mountAll mounts what it can.
+func mountAll(list []wire.Mount) {
+	for _, m := range list {
+		if err := mount(m); err != nil {
+			fmt.Fprintln(os.Stderr, "guest:", err)
+		}
+	}
+}
+
 // readConfig reads what the host wants.
-func readConfig() (wire.Config, error) {
+func readConfig(path string) (wire.Config, error) {
 	var c wire.Config
-	text, err := os.ReadFile(wire.ConfigPath)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return c, err
 	}

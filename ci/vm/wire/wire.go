@@ -29,6 +29,7 @@ type Config struct {
 	Modules  []Module      // loaded in this order
 	Mounts   []Mount       // after the modules
 	StopWait time.Duration // how long an orderly shutdown waits for processes after SIGTERM
+	Root     string        // disk with a system whose own init goes on after the modules; empty: ours stays
 }
 
 // A Module is a kernel module in the image.

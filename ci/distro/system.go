@@ -1,0 +1,102 @@
+package distro
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"shisa/ci/vm"
+)
+
+// Options say what a guest has beside its disk.
+type Options struct {
+	Watchdog bool              // an i6300esb; its driver is loaded by whoever wants it
+	Cmdline  string            // added to the kernel's command line
+	Files    map[string]string // written before anything else, path → text
+	Console  io.Writer         // gets a copy of the console; nil: none
+}
+
+const (
+	// bootTimeout bounds one boot until the agent answers; emulated, and beside others.
+	bootTimeout = 4 * time.Minute
+	// settleTimeout bounds what is left of the start then.
+	settleTimeout = 3 * time.Minute
+	memoryMiB     = 768
+)
+
+// A System is a guest in which systemd runs.
+type System struct {
+	*vm.Guest
+	Image Image
+	boots int
+}
+
+// Boot starts a guest on a snapshot of the image and waits until systemd has
+// started everything. The guest lives until Close.
+func (im Image) Boot(ctx context.Context, o Options) (*System, error) {
+	machine := vm.Machine{MemoryMiB: memoryMiB, Watchdog: o.Watchdog, Disks: []string{im.Path}, Snapshot: true}
+	c := vm.Config{
+		Kernel: im.Kernel, Machine: machine, Cmdline: "audit=0 " + o.Cmdline, Root: "/dev/vda",
+		Env: []string{"SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "LC_ALL=C"}, BootTimeout: bootTimeout, Console: o.Console,
+	}
+	if o.Watchdog {
+		c.Present = []string{"i6300esb"} // loaded by whoever wants it
+	}
+	g, err := vm.Start(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s := &System{Guest: g, Image: im, boots: 1}
+	if err := s.settle(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	for path, text := range o.Files {
+		if err := s.WriteFile(ctx, path, []byte(text)); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// settle waits until the start is over. Units that failed are an error: an image
+// is to be sound before anything is proven on it.
+func (s *System) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	r, err := s.Run(ctx, "systemctl", "is-system-running", "--wait")
+	if err != nil {
+		return fmt.Errorf("wait for the end of the start: %w\n%s", err, tail(s.Console(), 15))
+	}
+	if state := strings.TrimSpace(r.Stdout); state != "running" {
+		failed, err := s.Run(ctx, "systemctl", "--failed", "--no-legend", "--plain")
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("the system is %s: %s", state, failed.Stdout)
+	}
+	return nil
+}
+
+// Reboots returns how often the machine was reset so far, as the hypervisor saw it.
+func (s *System) Reboots() int {
+	n := 0
+	for _, e := range s.Events() {
+		if e.Kind == vm.KindReset {
+			n++
+		}
+	}
+	return n
+}
+
+// NextBoot waits until the system runs again after a reset.
+func (s *System) NextBoot(ctx context.Context) error {
+	s.boots++
+	if _, err := s.WaitBoot(ctx, s.boots); err != nil {
+		return fmt.Errorf("the next boot: %w\n%s", err, tail(s.Console(), 15))
+	}
+	return s.settle(ctx)
+}
