@@ -142,13 +142,23 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// The kernel's own tracepoint may be faster than the pidfd; both together fire once.
+// The kernel's own tracepoint may be faster than the pidfd; both together fire
+// once, and only for those who asked for the alarm.
 func TestAnnounce(t *testing.T) {
 	w := newWatcher(t)
 	id := startAs(t, "sleep")
 	var calls atomic.Int32
-	if _, err := w.Watch(id, func() { calls.Add(1) }); err != nil {
+	if _, err := w.Notice(id, func() { calls.Add(1) }); err != nil {
 		t.Fatal(err)
+	}
+	really := make(chan struct{})
+	if _, err := w.Watch(id, func() { close(really) }); err != nil {
+		t.Fatal(err)
+	}
+	if stop, err := w.Notice(id, func() { t.Error("called after stop") }); err != nil {
+		t.Fatal(err)
+	} else {
+		stop()
 	}
 	w.Announce(ID{id.PID, id.Start + 1})
 	if calls.Load() != 0 {
@@ -156,8 +166,29 @@ func TestAnnounce(t *testing.T) {
 	}
 	w.Announce(id)
 	w.Announce(id)
-	if calls.Load() != 1 {
+	if calls.Load() != 1 || !w.Dying(id) || w.Dying(ID{id.PID, id.Start + 2}) {
 		t.Errorf("fired %d times", calls.Load())
+	}
+	select {
+	case <-really:
+		t.Error("an announcement counts as the end")
+	default:
+	}
+	if _, err := w.Notice(id, func() { calls.Add(1) }); err != nil || calls.Load() != 2 {
+		t.Errorf("one that is dying already: %v, fired %d times", err, calls.Load())
+	}
+	if err := Signal(id, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-really
+	if calls.Load() != 2 || w.Len() != 0 {
+		t.Errorf("fired %d times, %d watches are left", calls.Load(), w.Len())
+	}
+	for range dyingLimit {
+		w.Announce(ID{1, 1})
+	}
+	if w.Dying(id) {
+		t.Error("remembered for ever")
 	}
 }
 

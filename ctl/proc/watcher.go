@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -20,13 +21,21 @@ type Watcher struct {
 	mu      sync.Mutex
 	next    int32
 	watches map[int32]*watch
+	notices map[ID][]int32 // watches that an announcement ends
+	dying   map[ID]struct{}
+	recent  [dyingLimit]ID // of dying, a ring
+	oldest  int
 }
 
-// A watch is one call of Watch.
+// A watch is one call of Watch or Notice.
 type watch struct {
 	handle *Handle
 	gone   func()
 }
+
+// dyingLimit is how many announced deaths are remembered: far more than begin in
+// the time that one of them takes.
+const dyingLimit = 1024
 
 // eventBatch is how many ended processes are fetched from the kernel at once.
 const eventBatch = 64
@@ -46,7 +55,8 @@ func NewWatcher() (*Watcher, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("create epoll: %w", err)
 	}
-	w := &Watcher{file: os.NewFile(uintptr(fd), "process watcher"), watches: map[int32]*watch{}}
+	w := &Watcher{file: os.NewFile(uintptr(fd), "process watcher"),
+		watches: map[int32]*watch{}, notices: map[ID][]int32{}, dying: map[ID]struct{}{}}
 	if w.conn, err = w.file.SyscallConn(); err != nil {
 		return nil, errors.Join(err, w.file.Close())
 	}
@@ -62,6 +72,17 @@ func NewWatcher() (*Watcher, error) {
 // stop ends the watch. A call of gone that is already under way is not waited
 // for.
 func (w *Watcher) Watch(id ID, gone func()) (stop func(), err error) {
+	return w.add(id, gone, false)
+}
+
+// Notice is Watch for those who raise an alarm: gone is also called when the
+// process is announced to be dying, which may be long before it is gone (150 ms
+// for one of 1 GiB). What is to take its place must wait for Watch.
+func (w *Watcher) Notice(id ID, gone func()) (stop func(), err error) {
+	return w.add(id, gone, true)
+}
+
+func (w *Watcher) add(id ID, gone func(), early bool) (stop func(), err error) {
 	h, err := Open(id)
 	if errors.Is(err, ErrGone) {
 		gone()
@@ -71,6 +92,11 @@ func (w *Watcher) Watch(id ID, gone func()) (stop func(), err error) {
 		return nil, err
 	}
 	w.mu.Lock()
+	if _, dying := w.dying[id]; dying && early {
+		w.mu.Unlock()
+		gone()
+		return func() {}, h.Close()
+	}
 	defer w.mu.Unlock()
 	w.next++
 	key := w.next
@@ -79,6 +105,9 @@ func (w *Watcher) Watch(id ID, gone func()) (stop func(), err error) {
 		return nil, errors.Join(fmt.Errorf("watch process %d: %w", id.PID, err), h.Close())
 	}
 	w.watches[key] = &watch{h, gone}
+	if early {
+		w.notices[id] = append(w.notices[id], key)
+	}
 	return func() { w.take(key) }, nil
 }
 
@@ -98,23 +127,37 @@ func (w *Watcher) take(key int32) func() {
 		return nil
 	}
 	delete(w.watches, key)
+	id := found.handle.id
+	if keys := slices.DeleteFunc(w.notices[id], func(k int32) bool { return k == key }); len(keys) > 0 {
+		w.notices[id] = keys
+	} else {
+		delete(w.notices, id)
+	}
 	found.handle.Close() // closing the last descriptor takes it out of the epoll
 	return found.gone
 }
 
 // Announce tells the watcher that another source, such as the kernel's own
-// tracepoint, has seen the process begin to end. Watches of it fire now instead
+// tracepoint, has seen the process begin to end. Notices of it fire now instead
 // of when the last of its memory is gone.
 func (w *Watcher) Announce(id ID) {
 	w.mu.Lock()
-	var keys []int32
-	for key, found := range w.watches {
-		if found.handle.id == id {
-			keys = append(keys, key)
-		}
-	}
+	delete(w.dying, w.recent[w.oldest])
+	w.recent[w.oldest] = id
+	w.oldest = (w.oldest + 1) % dyingLimit
+	w.dying[id] = struct{}{}
+	keys := slices.Clone(w.notices[id])
 	w.mu.Unlock()
 	w.fire(keys)
+}
+
+// Dying reports whether the process was announced: it may still be in /proc, but
+// will never run its program again.
+func (w *Watcher) Dying(id ID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, dying := w.dying[id]
+	return dying
 }
 
 // Len returns the number of watches.
@@ -133,6 +176,7 @@ func (w *Watcher) Close() error {
 		delete(w.watches, key)
 		found.handle.Close()
 	}
+	clear(w.notices)
 	return err
 }
 

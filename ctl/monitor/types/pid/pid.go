@@ -50,12 +50,18 @@ func (p *prober) Probe(ctx context.Context) (monitor.Finding, error) {
 		return monitor.Finding{Verdict: monitor.Failed, Detail: "the target has no process"}, nil
 	}
 	id := proc.ID{PID: pid, Start: start}
-	if id.Alive() {
+	if id.Alive() && !announced(id) {
 		return monitor.Finding{Detail: fmt.Sprintf("process %d lives", pid)}, nil
 	}
 	monitor.Logf(ctx, "process %v is gone", id)
 	p.gone.Store(&id)
 	return monitor.Finding{Verdict: monitor.Failed, Detail: fmt.Sprintf("process %d has ended", pid), Certain: true}, nil
+}
+
+// announced reports whether the process is dying, although it is still there.
+func announced(id proc.ID) bool {
+	w, err := proc.Default()
+	return err == nil && w.Dying(id)
 }
 
 // Watch implements monitor.Watcher.
@@ -72,7 +78,7 @@ func (p *prober) Watch(ctx context.Context, changed func()) error {
 		return err
 	}
 	died := make(chan struct{})
-	stop, err := w.Watch(proc.ID{PID: pid, Start: start}, func() { changed(); close(died) })
+	stop, err := w.Notice(proc.ID{PID: pid, Start: start}, func() { changed(); close(died) })
 	if err != nil {
 		return err
 	}

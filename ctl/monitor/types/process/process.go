@@ -115,7 +115,7 @@ func processes(n int) string {
 
 // still returns how many of the remembered processes live and match.
 func (p *prober) still() int {
-	found := slices.DeleteFunc(p.known(), func(id proc.ID) bool { return !id.Alive() || !p.matches(id.PID) })
+	found := slices.DeleteFunc(p.known(), func(id proc.ID) bool { return !id.Alive() || announced(id) || !p.matches(id.PID) })
 	p.remember(found)
 	return len(found)
 }
@@ -143,12 +143,18 @@ func (p *prober) search(ctx context.Context) ([]proc.ID, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if !s.Ended() && p.matches(s.PID) {
+		if !s.Ended() && p.matches(s.PID) && !announced(s.ID) {
 			found = append(found, s.ID)
 			monitor.Logf(ctx, "found %d (%q)", s.PID, s.Comm)
 		}
 	}
 	return found, nil
+}
+
+// announced reports whether the process is dying, although it is still there.
+func announced(id proc.ID) bool {
+	w, err := proc.Default()
+	return err == nil && w.Dying(id)
 }
 
 // matches compares the command line of a process, or of a kernel thread, which
@@ -178,7 +184,7 @@ func (p *prober) Watch(ctx context.Context, changed func()) error {
 		return nil // the next probe may find some
 	}
 	for _, id := range known[:min(len(known), WatchLimit)] {
-		stop, err := w.Watch(id, func() {
+		stop, err := w.Notice(id, func() {
 			select {
 			case died <- struct{}{}:
 			default:
