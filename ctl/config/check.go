@@ -19,12 +19,13 @@ func (r *reader) checkReferences() {
 	c := &names{reader: r}
 	c.groupAt = c.unique(groupTable, len(r.m.Groups), func(i int) (string, *place) { return r.m.Groups[i].Name, r.groups[i] })
 	c.resourceAt = c.unique(resourceTable, len(r.m.Resources), func(i int) (string, *place) { return r.m.Resources[i].Name, r.resources[i] })
-	c.unique(monitorTable, len(r.m.Monitors), func(i int) (string, *place) { return r.m.Monitors[i].Name, r.monitors[i] })
+	c.monitorAt = c.unique(monitorTable, len(r.m.Monitors), func(i int) (string, *place) { return r.m.Monitors[i].Name, r.monitors[i] })
 	c.checkGroups()
 	c.checkResources()
 	for i := range r.m.Monitors {
 		c.checkMonitor(&r.m.Monitors[i], r.monitors[i], label(monitorTable, r.m.Monitors[i].Name, i))
 	}
+	c.monitorCycle()
 	if !r.problems.unusable() { // else the members may be among what is wrong
 		c.checkEmpty()
 	}
@@ -88,6 +89,7 @@ type names struct {
 	*reader
 	groupAt    map[string]int
 	resourceAt map[string]int
+	monitorAt  map[string]int
 }
 
 // unique returns the index of each of n names; the first of equal ones stands.
@@ -163,23 +165,40 @@ func (c *names) checkGroups() {
 }
 
 func (c *names) groupCycle(key string, after func(int) []string) {
-	cycle := findCycle(len(c.m.Groups), func(i int) []int {
+	name := func(i int) string { return c.m.Groups[i].Name }
+	if first, path := cyclePath(len(c.m.Groups), name, c.groupAt, after); path != "" {
+		c.add(c.groups[first].at(key), groupTable+"."+name(first)+"."+key, "groups wait for each other: %s", path)
+	}
+}
+
+func (c *names) monitorCycle() {
+	name := func(i int) string { return c.m.Monitors[i].Name }
+	parents := func(i int) []string { return c.m.Monitors[i].Parents }
+	if first, path := cyclePath(len(c.m.Monitors), name, c.monitorAt, parents); path != "" {
+		c.add(c.monitors[first].at("parents"), monitorTable+"."+name(first)+".parents", "monitors wait for each other: %s", path)
+	}
+}
+
+// cyclePath looks for a cycle among n things that name others; it returns the
+// first of it and all of it in words, which are empty when there is none.
+func cyclePath(n int, name func(int) string, at map[string]int, names func(int) []string) (int, string) {
+	cycle := findCycle(n, func(i int) []int {
 		var to []int
-		for _, name := range after(i) {
-			if j, ok := c.groupAt[name]; ok {
+		for _, other := range names(i) {
+			if j, ok := at[other]; ok {
 				to = append(to, j)
 			}
 		}
 		return to
 	})
 	if cycle == nil {
-		return
+		return 0, ""
 	}
 	path := make([]string, len(cycle))
 	for i, n := range cycle {
-		path[i] = c.m.Groups[n].Name
+		path[i] = name(n)
 	}
-	c.add(c.groups[cycle[0]].at(key), groupTable+"."+path[0]+"."+key, "groups wait for each other: %s", strings.Join(path, " → "))
+	return cycle[0], strings.Join(path, " → ")
 }
 
 func (c *names) checkResources() {
@@ -211,6 +230,9 @@ func (c *names) checkResourceActions(res Resource, at *place, prefix string) {
 		if a.action == recovery.Command {
 			c.add(at.at(a.key), prefix+"."+a.key, `"command" is possible for monitors only; use a script of the resource`)
 		}
+	}
+	if res.BeforeFinal != "" && res.OnStartFailure == recovery.NoAction && res.OnStopFailure == recovery.NoAction {
+		c.warn(at.at("before_final"), prefix+".before_final", "never runs: there is no on_start_failure or on_stop_failure")
 	}
 	if res.StartGoOn && res.OnStartFailure != recovery.NoAction {
 		c.warn(at.at("start_anyway"), prefix+".start_anyway", "has no effect with on_start_failure = %q", res.OnStartFailure)
@@ -305,6 +327,9 @@ func (c *names) checkMonitor(m *Monitor, at *place, prefix string) {
 			c.add(at.at("when"), prefix+".when", `%q needs a target, the resource that is active`, m.When)
 		}
 	}
+	c.each(m.Parents, at, "parents", prefix+".parents", func(name string, line int) {
+		c.known(monitorTable, c.monitorAt, name, line, prefix+".parents")
+	})
 	c.checkRecovery(m, at, prefix+"."+recoveryTable)
 }
 

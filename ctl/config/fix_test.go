@@ -48,6 +48,10 @@ name = "r2"
 type = "systemd"
 group = "g2"
 unit = "u"
+[[monitor]]
+name = "m1"
+type = "tcp"
+port = 80
 `
 
 // body writes the keys of a table.
@@ -129,7 +133,7 @@ func (d declared) values() []string {
 	case param.Size:
 		return []string{`"77KiB"`, `"7777KiB"`, d.spec.Max}
 	case param.List:
-		return []string{`["g1"]`, `["r1"]`, `["distinct"]`}
+		return []string{`["g1"]`, `["r1"]`, `["m1"]`, `["distinct"]`, `["daily 02:00-04:00"]`, `["/distinct"]`, `["group"]`}
 	case param.Choice:
 		var all []string
 		for _, c := range d.spec.Choices {

@@ -57,6 +57,7 @@ type Model struct {
 	Stall     Stall
 	Shutdown  Shutdown
 	Limiter   Limiter
+	Reboot    Reboot
 	API       API
 	Store     Store
 	Log       Log
@@ -72,9 +73,12 @@ type Model struct {
 
 // Server names the machine and what may be done to it by itself.
 type Server struct {
-	Name             string // empty: the host name
-	Autostart        string // "always", "clean" (only after a clean stop) or "never"
-	RecoverySuppress bool   // decide and announce, but recover nothing
+	Name             string   // empty: the host name
+	Autostart        string   // "always", "clean" (only after a clean stop) or "never"
+	RecoverySuppress bool     // decide and announce, but recover nothing
+	StartSuppress    bool     // no final action when a resource does not start
+	StopSuppress     bool     // no final action when a resource does not stop
+	Maintenance      []string // windows in which nothing is recovered or announced; see package window
 	RescueTargets    []string
 }
 
@@ -121,6 +125,16 @@ type Limiter struct {
 	Calm    time.Duration // without such an action, after which the count starts anew; 0: never
 }
 
+// Reboot says when recovery may take the machine down. What may not happen now
+// is not forgotten: it waits, and its condition is checked again.
+type Reboot struct {
+	Windows      []string      // outside of which it waits; empty: at any time
+	Blocker      string        // program that forbids it by any exit state but 0; empty: none
+	BlockerFiles []string      // that forbid it while they exist
+	AskTimeout   time.Duration // longest time that the blocker may take
+	BlockLimit   time.Duration // longest time that blockers are heeded, from the first time on
+}
+
 // API is where commands and the web manager reach the daemon.
 type API struct {
 	Socket string
@@ -151,7 +165,8 @@ type Group struct {
 	StopAfter  []string      // groups that must be stopped first
 	StopWait   time.Duration
 	StopGoOn   bool
-	Line       int // in the source
+	StopWhen   []string // causes of a stop that honour StopAfter: "service", "shutdown", "group"
+	Line       int      // in the source
 }
 
 // A Resource is one configured resource.
@@ -167,6 +182,8 @@ type Resource struct {
 	OnStartFailure recovery.Action // a final action; NoAction stops going on
 	StartGoOn      bool            // with NoAction: start the following resources all the same
 	OnStopFailure  recovery.Action
+	BeforeFinal    string // script run before either of these; empty: none
+	ScriptTimeout  time.Duration
 	Params         map[string]any // of the type, without those that are defaults; see Reveal
 	Line           int
 }
@@ -177,11 +194,15 @@ type Monitor struct {
 	Type     string
 	Comment  string
 	When     monitor.When
-	Target   string // resource; empty: none
+	Target   string   // resource; empty: none
+	Parents  []string // monitors of what the target needs: while one fails, this one waits
 	Timing   monitor.Timing
 	Recovery Recovery
-	Params   map[string]any // of the type, without those that are defaults; see Reveal
-	Line     int
+
+	Maintenance []string // windows, as Server.Maintenance, for this monitor
+
+	Params map[string]any // of the type, without those that are defaults; see Reveal
+	Line   int
 }
 
 // Recovery is what follows when a monitor fails.
@@ -195,7 +216,9 @@ type Recovery struct {
 	ScriptTimeout time.Duration
 	Backoff       time.Duration // least distance between two restarts, doubled each time
 	BackoffMax    time.Duration
-	Suppress      bool // decide and announce, but recover nothing
+	BackoffJitter int           // percent by which the distance grows at random
+	Grace         time.Duration // after a start of the target, in which failures do not count
+	Suppress      bool          // decide and announce, but recover nothing
 }
 
 // A Ref names the target of recovery.

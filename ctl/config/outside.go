@@ -101,7 +101,13 @@ func (r *reader) checkFiles() {
 	for name, t := range r.reg.Monitors {
 		ofMonitor[name] = filed(t.Params())
 	}
+	if path := r.m.Reboot.Blocker; path != "" {
+		r.checkFile(path, r.root.child("reboot").at("blocker"), "reboot.blocker")
+	}
 	for i, res := range r.m.Resources {
+		if res.BeforeFinal != "" {
+			r.checkFile(res.BeforeFinal, r.resources[i].at("before_final"), label(resourceTable, res.Name, i)+".before_final")
+		}
 		r.checkParams(ofResource[res.Type], res.Params, r.resources[i], resourceTable, res.Name, i)
 	}
 	rec := newRecoveryShape()

@@ -3,11 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"shisa/ctl/keepalive"
 	"shisa/ctl/param"
 	"shisa/ctl/recovery"
+	"shisa/ctl/window"
 )
 
 // A section is a table of the configuration file that occurs once. Its keys
@@ -37,6 +40,7 @@ var sections = []section{
 	{"stall", "What counts as progress of user space.", declareStall},
 	{"shutdown", "Guards the way down of the operating system.", declareShutdown},
 	{"limiter", "Bounds machine-level actions, counted across boots.", declareLimiter},
+	{"reboot", "When recovery may take the machine down.", declareReboot},
 	{"api", "Where commands reach the daemon.", declareAPI},
 	{"store", "Where state is kept.", declareStore},
 	{"log", "How much is logged.", declareLog},
@@ -48,6 +52,9 @@ func declareServer(m *Model, s *param.Set) {
 	s.Choice(&v.Autostart, "autostart", "always", []string{"always", "clean", "never"},
 		"When groups are started with the service; clean: only if the machine went down cleanly.")
 	s.Bool(&v.RecoverySuppress, "suppress_recovery", false, "Decide and announce, but recover nothing.").As("rm/errordetect/norecovery")
+	s.Bool(&v.StartSuppress, "suppress_start_failure", false, "No final action when a resource does not start.").As("rc/errordetect/rscact/norecovery")
+	s.Bool(&v.StopSuppress, "suppress_stop_failure", false, "No final action when a resource does not stop.").As("rc/errordetect/rscdeact/norecovery")
+	declareWindows(&v.Maintenance, "maintenance", "Windows such as \"sun 02:00-04:00\" in which failures are neither announced nor recovered.", s)
 	s.Strings(&v.RescueTargets, "rescue_targets", []string{"rescue.target", "emergency.target"},
 		"systemd targets in which nothing is armed and nothing is recovered.")
 }
@@ -109,6 +116,30 @@ func declareLimiter(m *Model, s *param.Set) {
 	s.Duration(&v.Calm, "calm", time.Hour, 0, 30*day, "Running time without such an action that resets the count; 0s: only the operator does.")
 }
 
+func declareReboot(m *Model, s *param.Set) {
+	v := &m.Reboot
+	declareWindows(&v.Windows, "windows", "Windows such as \"daily 02:00-04:00\" outside of which recovery leaves the machine up and waits; none: at any time.", s)
+	s.String(&v.Blocker, "blocker", "", "Program that is asked first; any exit state but 0 forbids it for now.").File()
+	s.Strings(&v.BlockerFiles, "blocker_files", nil, "Files that forbid it while they exist.").Check(func() error {
+		for _, path := range v.BlockerFiles {
+			if err := absolute(&path)(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.Duration(&v.AskTimeout, "blocker_timeout", 10*time.Second, time.Second, time.Hour, "Longest time that the program may take; one that takes longer forbids it.")
+	s.Duration(&v.BlockLimit, "blocker_limit", time.Hour, time.Second, day, "After this long, it happens in spite of program and files.")
+}
+
+// declareWindows declares a list of calendar windows.
+func declareWindows(p *[]string, name, help string, s *param.Set) {
+	s.Strings(p, name, nil, help).Check(func() error {
+		_, err := window.ParseAll(*p)
+		return err
+	})
+}
+
 func declareAPI(m *Model, s *param.Set) {
 	v := &m.API
 	s.String(&v.Socket, "socket", "/run/shisa/api.sock", "Unix socket of the API.").Check(absolute(&v.Socket))
@@ -138,7 +169,20 @@ func declareGroup(g *Group, s *param.Set) {
 	s.Strings(&g.StopAfter, "stop_after", nil, "Groups that must be stopped first.").As("depend/deact/depend")
 	s.Duration(&g.StopWait, "stop_wait", 1800*time.Second, 0, 9999*time.Second, "How long to wait for them.").As("depend/deact/timeout")
 	s.Bool(&g.StopGoOn, "stop_anyway", true, "Stop all the same when the wait is over.")
+	s.Strings(&g.StopWhen, "stop_after_when", []string{"service", "shutdown"},
+		`Which stops wait for them: of the "service", the "shutdown" of the machine, of this "group" alone.`).As("depend/deact").
+		Check(func() error {
+			for _, when := range g.StopWhen {
+				if !slices.Contains(stopCauses, when) {
+					return fmt.Errorf("%q is none of %s", when, strings.Join(stopCauses, ", "))
+				}
+			}
+			return nil
+		})
 }
+
+// stopCauses are what may make a group stop.
+var stopCauses = []string{"service", "shutdown", "group"}
 
 // declareResource declares the keys that every resource has. The default
 // timing is that of its type and already stands in r.
@@ -155,6 +199,8 @@ func declareResource(r *Resource, s *param.Set) {
 	param.Enum(s, &r.OnStartFailure, "on_start_failure", recovery.NoAction, recovery.FinalActions(), "Final action when it does not start.").As("act/action")
 	s.Bool(&r.StartGoOn, "start_anyway", false, "Start the following resources all the same when it does not start.")
 	param.Enum(s, &r.OnStopFailure, "on_stop_failure", recovery.NoAction, recovery.FinalActions(), "Final action when it does not stop.").As("deact/action")
+	s.String(&r.BeforeFinal, "before_final", "", "Script that runs before either of these.").File().As("act/preaction/path")
+	s.Duration(&r.ScriptTimeout, "script_timeout", 5*time.Second, time.Second, 9999*time.Second, "Longest time that this script may take.").As("act/preaction/timeout")
 }
 
 func declareMonitor(m *Monitor, s *param.Set) {
@@ -163,6 +209,8 @@ func declareMonitor(m *Monitor, s *param.Set) {
 	s.String(&m.Comment, "comment", "", "What it is for.")
 	param.Enum(s, &m.When, "when", m.When, whens, "Probe always, or only while the target is active.").As("polling/timing")
 	s.String(&m.Target, "target", "", "Resource that it watches over.").As("target")
+	s.Strings(&m.Parents, "parents", nil, "Monitors of what it needs: while one of them fails, this one neither announces nor recovers.")
+	declareWindows(&m.Maintenance, "maintenance", "Windows such as \"sun 02:00-04:00\" in which its failures are neither announced nor recovered.", s)
 	s.Duration(&m.Timing.Interval, "interval", m.Timing.Interval, 100*time.Millisecond, day, "From the start of one probe to the start of the next.").As("polling/interval")
 	s.Duration(&m.Timing.Timeout, "timeout", m.Timing.Timeout, 10*time.Millisecond, day, "Longest time that one probe may take.").As("polling/timeout")
 	s.Int(&m.Timing.Retry, "retry", m.Timing.Retry, 0, 999, "failures", "Consecutive failures that are tolerated.").As("polling/reconfirmation")
@@ -190,6 +238,8 @@ func declareRecovery(r *Recovery, target *string, s *param.Set) {
 			}
 			return nil
 		})
+	s.Int(&r.BackoffJitter, "backoff_jitter_percent", 10, 0, 100, "percent", "Part of that time that is added at random, so that many servers do not restart at once.")
+	s.Duration(&r.Grace, "grace", 0, 0, day, "After a start of the target, failures within this time do not count.")
 	s.Bool(&r.Suppress, "suppress", false, "Decide and announce, but recover nothing.")
 }
 
