@@ -1,6 +1,7 @@
 package drivers_test
 
 import (
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -113,17 +114,7 @@ func TestOnBMC(t *testing.T) {
 			},
 		})
 	}
-	id, err := b.AddRecord(7)
-	if err != nil {
-		t.Fatal(err)
-	}
-	records, err := b.Records(t.Context(), 5)
-	if err != nil || len(records) == 0 {
-		t.Fatalf("%d records, %v", len(records), err)
-	}
-	if last := records[len(records)-1]; last.ID != id || !last.Ours || last.Code != 7 {
-		t.Errorf("record %d reads %+v", id, last)
-	}
+	eventLog(t, b)
 	begun := time.Now()
 	for range 20 {
 		if _, err := b.Timer(); err != nil {
@@ -131,4 +122,36 @@ func TestOnBMC(t *testing.T) {
 		}
 	}
 	t.Logf("one command takes %v", time.Since(begun)/20)
+}
+
+// eventLog writes into the log of the BMC in both ways and reads it back.
+func eventLog(t *testing.T, b *ipmi.BMC) {
+	t.Helper()
+	id, err := b.AddRecord(7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev, err := os.OpenFile("/dev/ipmi0", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(ipmi.Post(int(dev.Fd()), 8), dev.Close()); err != nil { // who posts does not stay
+		t.Fatal(err)
+	}
+	var last []ipmi.Record // commands are carried out in order: it is there when this one is answered
+	for r, err := range b.Newest(t.Context(), 5) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = append(last, r)
+	}
+	if len(last) < 2 || last[1].ID != id || !last[1].Ours || last[1].Code != 7 || !last[0].Ours || last[0].Code != 8 {
+		t.Errorf("after record %d the log ends with %+v", id, last)
+	}
+	if now, err := b.LogTime(); err != nil || len(last) > 0 && now.Before(last[0].Time) {
+		t.Errorf("the log's clock shows %v, %v", now, err)
+	}
+	if cause, err := b.RestartCause(); err != nil {
+		t.Errorf("restart cause %v, %v", cause, err)
+	}
 }

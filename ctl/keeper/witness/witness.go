@@ -6,8 +6,8 @@
 // process, loads no page of its program and allocates no block. It waits for
 // the keeper's messages, and looks every second whether the keeper itself still
 // gets a processor. What it finds goes, in this order, to the kernel's log, to
-// pstore (/dev/pmsg0) where there is one, and to the file of last words; first
-// what a few files tell, then what all tasks tell.
+// pstore (/dev/pmsg0) and the event log of a BMC where there are such, and to the
+// file of last words; first what a few files tell, then what all tasks tell.
 package witness
 
 import (
@@ -28,6 +28,7 @@ const (
 	lookEvery   = time.Second
 	starvedFrom = 3 * time.Second // since the keeper's last round, which is due each second
 	memoryLimit = 16 << 20        // when the garbage collector starts after all
+	pmsgLimit   = 1600            // bytes of one record: the area may have 4 KiB (ramoops) and wraps around
 	priority    = 98              // below the keeper's 99
 )
 
@@ -54,7 +55,7 @@ func Main(args []string) error {
 	if err != nil {
 		return err
 	}
-	w := &witness{page: page, keeper: keeper, write: r.write, now: beat.Now, files: &source{root: "/"}}
+	w := &witness{page: page, keeper: keeper, write: r.write, now: beat.Now, files: &source{root: "/"}, box: mailbox{post: post}}
 	w.boot = w.files.line("proc/sys/kernel/random/boot_id")
 	w.pmsg, _ = unix.Open("/dev/pmsg0", unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	w.kmsg, _ = unix.Open("/dev/kmsg", unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -74,6 +75,7 @@ type witness struct {
 	write  func(text []byte) error
 	now    func() beat.Time
 	files  *source
+	box    mailbox
 
 	starved bool
 }
@@ -129,6 +131,7 @@ func (w *witness) testify(m Message) {
 	}
 	r.judge()
 	w.log(r)
+	w.box.offer(r, w.now())
 	w.write(r.text(TextLimit)) // nobody could be told of an error
 	if m.Phase == Recovered {
 		return
@@ -170,14 +173,15 @@ func (w *witness) record(m Message) *Record {
 	return r
 }
 
-// log tells the kernel's log and pstore in one line. Neither touches a disk.
+// log tells the kernel's log in a sentence, and pstore in full as far as there
+// is room. Neither touches a disk.
 func (w *witness) log(r *Record) {
 	line := fmt.Sprintf("shisa: last words (%s): beat %s is %d ms old, limit %d ms: %s", r.Phase, r.Beat, r.Age, r.Limit, r.Text)
 	if w.kmsg >= 0 {
 		unix.Write(w.kmsg, []byte("<2>"+short(line, 900)+"\n"))
 	}
 	if w.pmsg >= 0 {
-		unix.Write(w.pmsg, append([]byte(line), '\n'))
+		unix.Write(w.pmsg, r.text(pmsgLimit))
 	}
 }
 

@@ -4,7 +4,7 @@
 //
 // The transport is u-root's; it has no command to arm or feed the timer, so
 // those are built here on its SendRecv. Commands are those of IPMI 2.0 (revision
-// 1.1), chapters 27 (watchdog timer), 28.3 (chassis control) and 31 (event log).
+// 1.1), chapters 27 (watchdog timer), 28 (chassis) and 31 (event log).
 package ipmi
 
 import (
@@ -23,12 +23,13 @@ const (
 
 	cmdDeviceID       = 0x01
 	cmdChassisControl = 0x02
+	cmdRestartCause   = 0x07
 	cmdResetWatchdog  = 0x22
 	cmdSetWatchdog    = 0x24
 	cmdGetWatchdog    = 0x25
-	cmdSELInfo        = 0x40
 	cmdGetSEL         = 0x43
 	cmdAddSEL         = 0x44
+	cmdSELTime        = 0x48
 )
 
 // A Send carries out one command and returns the response from its completion

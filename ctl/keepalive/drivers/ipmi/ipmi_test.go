@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	uroot "github.com/u-root/u-root/pkg/ipmi"
+	"golang.org/x/sys/unix"
 
 	"shisa/ctl/keepalive"
 	"shisa/ctl/keepalive/drivers/ipmi"
@@ -137,11 +140,22 @@ func TestChassis(t *testing.T) {
 	}
 }
 
+// newest reads the log backwards.
+func newest(ctx context.Context, b *ipmi.BMC, tries int) (all []ipmi.Record, err error) {
+	for r, err := range b.Newest(ctx, tries) {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
 func TestEventLog(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	fake := &ipmitest.BMC{Clock: func() time.Time { return at }}
 	b := ipmi.NewBMC(fake.Send, nil)
-	if r, err := b.Records(t.Context(), 10); err != nil || len(r) != 0 {
+	if r, err := newest(t.Context(), b, 10); err != nil || len(r) != 0 {
 		t.Fatalf("an empty log: %v, %v", r, err)
 	}
 	expired := [16]byte{2: 0x02, 10: 0x23, 13: 0xc1}
@@ -152,23 +166,67 @@ func TestEventLog(t *testing.T) {
 	if err != nil || id != 21 {
 		t.Fatalf("record %d, %v", id, err)
 	}
-	r, err := b.Records(t.Context(), 3)
+	r, err := newest(t.Context(), b, 3)
 	if err != nil || len(r) != 3 {
 		t.Fatalf("%d records, %v", len(r), err)
 	}
-	if w := r[0]; !w.Watchdog || w.Expiry != 1 || w.ID != 19 {
-		t.Errorf("the oldest kept is %+v", w)
-	}
-	if ours := r[2]; !ours.Ours || ours.Code != 7 || !ours.Time.Equal(at) {
+	if ours := r[0]; !ours.Ours || ours.Code != 7 || !ours.Time.Equal(at) {
 		t.Errorf("ours reads %+v", ours)
+	}
+	if w := r[2]; !w.Watchdog || w.Expiry != 1 || w.ID != 19 {
+		t.Errorf("the one before the one before is %+v", w)
+	}
+	if r, err := newest(t.Context(), b, 1000); err != nil || len(r) != 21 {
+		t.Errorf("all: %d, %v", len(r), err)
+	}
+	if now, err := b.LogTime(); err != nil || !now.Equal(at) {
+		t.Errorf("the log's clock shows %v, %v", now, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := b.Records(ctx, 3); !errors.Is(err, context.Canceled) {
+	if _, err := newest(ctx, b, 3); !errors.Is(err, context.Canceled) {
 		t.Errorf("after its deadline: %v", err)
 	}
-	endless := ipmi.NewBMC(func(byte, byte, []byte) ([]byte, error) { return make([]byte, 19), nil }, nil)
-	if _, err := endless.Records(t.Context(), 3); err == nil {
-		t.Error("a log that leads back to its beginning is read for ever")
+}
+
+// Numbers may have gaps, and 0 may be the first one's own number.
+func TestEventLogWithGaps(t *testing.T) {
+	numbers := []uint16{0, 7, 16}
+	b := ipmi.NewBMC(func(_, _ byte, data []byte) ([]byte, error) {
+		id := uint16(data[2]) | uint16(data[3])<<8
+		if id == 0xffff {
+			id = numbers[len(numbers)-1]
+		}
+		if !slices.Contains(numbers, id) {
+			return nil, uroot.CompletionError(0xcb)
+		}
+		return []byte{0, 0xff, 0xff, byte(id), byte(id >> 8), 0x02, 16: 0, 18: 0}, nil
+	}, nil)
+	r, err := newest(t.Context(), b, 64)
+	if err != nil || len(r) != 3 || r[0].ID != 16 || r[1].ID != 7 || r[2].ID != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, _ := newest(t.Context(), b, 4); len(r) != 1 {
+		t.Errorf("with 4 commands: %+v", r)
+	}
+}
+
+func TestRestartCause(t *testing.T) {
+	fake := &ipmitest.BMC{Restart: 0xf6}
+	c, err := ipmi.NewBMC(fake.Send, nil).RestartCause()
+	if err != nil || c != ipmi.RestartACAlways || c.String() != "AC power came back" || ipmi.RestartCause(15).String() != "unknown" {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
+// Who has no time is told at once when the kernel does not take the record.
+func TestPostToNoBMC(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := ipmi.Post(int(f.Fd()), 7); !errors.Is(err, unix.ENOTTY) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -16,6 +16,7 @@ type BMC struct {
 	Granted func(action byte) byte      // what becomes of a timer action: BMCs are known to lie
 	OnPower func(control byte)          // chassis control was used
 	Clock   func() time.Time            // for the log; nil: time.Now
+	Restart byte                        // cause of the last restart
 
 	mu      sync.Mutex
 	set     bool
@@ -48,6 +49,10 @@ func (b *BMC) Send(netfn, cmd byte, data []byte) ([]byte, error) {
 			b.OnPower(data[0])
 		}
 		return []byte{0}, nil
+	case [2]byte{0x00, 0x07}:
+		return []byte{0, b.Restart, 0}, nil
+	case [2]byte{0x0a, 0x48}:
+		return binary.LittleEndian.AppendUint32([]byte{0}, uint32(b.now().Unix())), nil
 	case [2]byte{0x0a, 0x44}:
 		return b.add([16]byte(data)), nil
 	case [2]byte{0x0a, 0x43}:
@@ -107,15 +112,18 @@ func (b *BMC) getTimer() []byte {
 	return []byte{0, use, b.timer[1], b.timer[2], 0, b.timer[4], b.timer[5], b.timer[4], b.timer[5]}
 }
 
-func (b *BMC) add(raw [16]byte) []byte {
-	now := time.Now
+func (b *BMC) now() time.Time {
 	if b.Clock != nil {
-		now = b.Clock
+		return b.Clock()
 	}
+	return time.Now()
+}
+
+func (b *BMC) add(raw [16]byte) []byte {
 	id := uint16(len(b.log) + 1)
 	binary.LittleEndian.PutUint16(raw[:], id)
 	if raw[2] < 0xe0 {
-		binary.LittleEndian.PutUint32(raw[3:], uint32(now().Unix()))
+		binary.LittleEndian.PutUint32(raw[3:], uint32(b.now().Unix()))
 	}
 	b.log = append(b.log, raw)
 	return []byte{0, byte(id), byte(id >> 8)}
