@@ -16,6 +16,8 @@ import (
 // errors of type *[Error] where the caller can do something about it; any other
 // error counts as internal. [CallerFrom](ctx) tells who asks.
 type Backend interface {
+	Operator
+
 	// Status returns a snapshot. It never waits for a probe, a disk or the keeper.
 	Status(ctx context.Context) (Status, error)
 	// Events returns stored events, oldest first.

@@ -34,6 +34,7 @@ type Status struct {
 	Stall       Stall       `json:"stall"`
 	Shutdown    Shutdown    `json:"shutdown"`
 	Limiter     Limiter     `json:"limiter"`
+	Stretch     Stretch     `json:"stretch"`
 	Suppression Suppression `json:"suppression"`
 	Store       Store       `json:"store"`
 

@@ -64,6 +64,7 @@ type Parts struct {
 	Ready     func()                                    // called when everything is started; may be nil
 	StateDir  string                                    // instead of the configured one; empty: as configured
 	RunDir    string                                    // for what resources must remember until the next boot; empty: nothing
+	SysDir    string                                    // instead of /sys; empty: /sys
 	Applied   func(*config.Model)                       // called with each new configuration in force; may be nil
 }
 
@@ -86,6 +87,7 @@ type Daemon struct {
 	watched   map[string]bool // monitors that are probed; belongs to the loop
 	resources resources
 	past      histories
+	stretched stretch
 	saving    sync.Mutex     // one save at a time
 	unsaved   chan struct{}  // holds a token when the durable state has changed
 	wg        sync.WaitGroup // operations under way

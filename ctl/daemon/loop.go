@@ -32,6 +32,7 @@ func (d *Daemon) loop(ctx context.Context) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		beat()
+		d.relax()
 		select {
 		case in := <-d.inputs:
 			d.step(ctx, in)

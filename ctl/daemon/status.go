@@ -30,6 +30,7 @@ func (d *Daemon) Status(context.Context) (api.Status, error) {
 		Protection: guard.Protection, Stall: guard.Stall, Shutdown: guard.Shutdown,
 		Limiter: api.Limiter{Enabled: model.Limiter.Enabled, Count: view.Actions, Max: model.Limiter.Max,
 			CalmMS: api.Millis(model.Limiter.Calm), Exhausted: model.Limiter.Enabled && view.Actions >= model.Limiter.Max},
+		Stretch:  d.stretched.view(),
 		Store:    d.storeStatus(),
 		Groups:   []api.Group{},
 		Monitors: []api.Monitor{},

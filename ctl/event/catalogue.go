@@ -107,5 +107,7 @@ var (
 // API.
 var (
 	OperatorCommand = define("operator-command", Info, "Operator command", "{who}: {command}.")
+	OperatorNote    = define("operator-note", Info, "Note by the operator", "{text}")
+	TimeoutsNormal  = define("timeouts-normal", Info, "Timeouts are normal again", "The time for which probes had longer timeouts is over.")
 	OperatorRefused = define("operator-refused", Warning, "Operator command refused", "{who}: {command} refused: {error}")
 )

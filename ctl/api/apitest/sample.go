@@ -94,6 +94,7 @@ func Empty() api.Status {
 		Stall:       api.Stall{Enabled: true, IntervalMS: ms(3 * time.Second), TimeoutMS: ms(90 * time.Second), WarnPercent: 80, Beats: []api.Beat{}},
 		Shutdown:    api.Shutdown{Watch: "never"},
 		Limiter:     api.Limiter{Enabled: true, Max: 3, CalmMS: ms(time.Hour)},
+		Stretch:     api.Stretch{Ratio: 1},
 		Suppression: api.Suppression{Reasons: []string{}},
 		Store:       api.Store{Dir: "/var/lib/shisa", JournalBytes: 4096, HistoryBytes: 81920, Events: 41},
 		Groups:      []api.Group{}, Monitors: []api.Monitor{}, Problems: []api.Problem{},

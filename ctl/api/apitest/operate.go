@@ -1,0 +1,38 @@
+package apitest
+
+import (
+	"context"
+	"fmt"
+
+	"shisa/ctl/api"
+)
+
+// Stretch implements api.Backend.
+func (f *Fake) Stretch(_ context.Context, c api.StretchCommand) (api.Result, error) {
+	return api.Result{Text: fmt.Sprintf("Timeouts of probes: × %d.", c.Ratio)}, nil
+}
+
+// Note implements api.Backend.
+func (f *Fake) Note(_ context.Context, c api.NoteCommand) (api.Result, error) {
+	return api.Result{Text: "Written: " + c.Text}, nil
+}
+
+// Script implements api.Backend; the script "fails" fails, and of others only
+// "cleanup" is there.
+func (f *Fake) Script(_ context.Context, c api.ScriptCommand) (api.ScriptResult, error) {
+	switch c.Name {
+	case "cleanup":
+		return api.ScriptResult{Text: "cleanup exited with status 0", OK: true, Output: "cleaned\n"}, nil
+	case "fails":
+		return api.ScriptResult{Text: "fails exited with status 3", Status: 3}, nil
+	}
+	return api.ScriptResult{}, api.Errorf(api.NotFound, "there is no script %q", c.Name).Try("put it into /etc/shisa/" + api.ScriptDir)
+}
+
+// Speed implements api.Backend.
+func (f *Fake) Speed(_ context.Context, c api.SpeedCommand) (api.Result, error) {
+	if c.Mode == "" {
+		c.Mode = api.SpeedAuto
+	}
+	return api.Result{Text: "Processor speed: " + string(c.Mode) + "."}, nil
+}

@@ -1,0 +1,28 @@
+package client
+
+import (
+	"context"
+	"net/url"
+
+	"shisa/ctl/api"
+)
+
+// Stretch multiplies the timeouts of all probes for a while.
+func (c *Client) Stretch(ctx context.Context, s api.StretchCommand) (api.Result, error) {
+	return post[api.Result](ctx, c, "/v1/stretch", s)
+}
+
+// Note writes an event in the operator's own words.
+func (c *Client) Note(ctx context.Context, n api.NoteCommand) (api.Result, error) {
+	return post[api.Result](ctx, c, "/v1/notes", n)
+}
+
+// Script runs a script beside the configuration and waits for its end.
+func (c *Client) Script(ctx context.Context, s api.ScriptCommand) (api.ScriptResult, error) {
+	return post[api.ScriptResult](ctx, c, "/v1/scripts/"+url.PathEscape(s.Name)+"/run", s)
+}
+
+// Speed sets the clock of the processors, or tells it.
+func (c *Client) Speed(ctx context.Context, s api.SpeedCommand) (api.Result, error) {
+	return post[api.Result](ctx, c, "/v1/speed", s)
+}

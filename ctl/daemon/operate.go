@@ -1,0 +1,140 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"shisa/ctl/api"
+	"shisa/ctl/cpufreq"
+	"shisa/ctl/event"
+	"shisa/ctl/param"
+	"shisa/ctl/run"
+)
+
+// A stretch is how much more time probes have at the moment. The zero stretch
+// is none.
+type stretch struct {
+	mu    sync.Mutex
+	ratio int
+	until time.Time
+}
+
+func (s *stretch) view() api.Stretch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return api.Stretch{Ratio: max(s.ratio, 1), Until: s.until}
+}
+
+func (s *stretch) set(ratio int, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ratio, s.until = ratio, until
+}
+
+// over reports whether its time has come, and ends it then.
+func (s *stretch) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.until.IsZero() || time.Until(s.until) > 0 {
+		return false
+	}
+	s.ratio, s.until = 1, time.Time{}
+	return true
+}
+
+// relax ends a stretch whose time has come. The loop calls it each round.
+func (d *Daemon) relax() {
+	if d.stretched.over() {
+		d.sched.Stretch(1)
+		d.emit(event.TimeoutsNormal.New(""))
+	}
+}
+
+// Stretch multiplies the timeouts of all probes for a while.
+func (d *Daemon) Stretch(ctx context.Context, c api.StretchCommand) (api.Result, error) {
+	length := time.Duration(c.ForMS)
+	switch {
+	case c.Ratio < 1 || c.Ratio > api.MaxStretch:
+		return api.Result{}, api.Errorf(api.BadRequest, "ratio %d is outside 1 to %d", c.Ratio, api.MaxStretch)
+	case c.Ratio > 1 && (length <= 0 || length > api.MaxStretchFor):
+		return api.Result{}, api.Errorf(api.BadRequest, "the time is missing, or longer than %s", param.FormatDuration(api.MaxStretchFor))
+	}
+	d.record(ctx, fmt.Sprintf("stretch %d %s", c.Ratio, param.FormatDuration(length)), c.Reason)
+	if c.Ratio == 1 {
+		d.stretched.set(1, time.Time{})
+		d.sched.Stretch(1)
+		return api.Result{Text: "The configured timeouts hold."}, nil
+	}
+	until := time.Now().Add(length)
+	d.stretched.set(c.Ratio, until)
+	d.sched.Stretch(c.Ratio)
+	return api.Result{Text: fmt.Sprintf("Probes have %d times as long until %s. The countdown keeps its timeout.", c.Ratio, until.Format(time.DateTime))}, nil
+}
+
+// Note writes an event in the operator's own words.
+func (d *Daemon) Note(ctx context.Context, c api.NoteCommand) (api.Result, error) {
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(c.Text, "?")), " ")
+	if text == "" || len(text) > api.NoteLimit {
+		return api.Result{}, api.Errorf(api.BadRequest, "a note has 1 to %d bytes, this one %d", api.NoteLimit, len(text))
+	}
+	e := event.OperatorNote.New("", "text", text, "id", strconv.Itoa(c.ID), "who", api.CallerFrom(ctx).String())
+	e.Severity = c.Severity
+	d.emit(e)
+	return api.Result{Text: "The note is written."}, nil
+}
+
+// scriptOutput bounds the output of a script that is handed back, in bytes.
+const scriptOutput = 256 << 10
+
+// Script runs one of the scripts that may be asked for.
+func (d *Daemon) Script(ctx context.Context, c api.ScriptCommand) (api.ScriptResult, error) {
+	limit := cmp.Or(time.Duration(c.TimeMS), api.ScriptTime)
+	switch {
+	case c.Name != filepath.Base(c.Name) || strings.HasPrefix(c.Name, "."):
+		return api.ScriptResult{}, api.Errorf(api.BadRequest, "%q is no name of a script: give the file name alone", c.Name)
+	case limit < 0 || limit > time.Hour:
+		return api.ScriptResult{}, api.Errorf(api.BadRequest, "a script may take at most an hour")
+	}
+	dir := filepath.Join(cmp.Or(d.Model().Dir, "/etc/shisa"), api.ScriptDir)
+	path := filepath.Join(dir, c.Name)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return api.ScriptResult{}, api.Errorf(api.NotFound, "there is no script %q", c.Name).Try("put it into " + dir)
+	}
+	d.record(ctx, "script "+c.Name, c.Reason)
+	r := run.Run(ctx, run.Command{Name: "script " + c.Name, Path: path, Dir: dir, Timeout: limit, OutputLimit: scriptOutput, Leave: true})
+	if r.State == run.CouldNotStart {
+		return api.ScriptResult{}, api.Errorf(api.Conflict, "script %s: %v", c.Name, r.Err)
+	}
+	status := r.Code
+	if !r.Known() {
+		status = -1
+	}
+	return api.ScriptResult{Text: c.Name + " " + r.String(), OK: r.OK(), Status: status, Output: strings.ToValidUTF8(string(r.Output), "?")}, nil
+}
+
+// Speed sets the clock of the processors, or tells it.
+func (d *Daemon) Speed(ctx context.Context, c api.SpeedCommand) (api.Result, error) {
+	root := cmp.Or(d.parts.SysDir, "/sys")
+	if c.Mode != "" {
+		d.record(ctx, "processor speed "+string(c.Mode), c.Reason)
+		switch err := cpufreq.Set(root, string(c.Mode)); {
+		case errors.Is(err, cpufreq.ErrNone):
+			return api.Result{}, api.Errorf(api.Conflict, "%v", err)
+		case err != nil:
+			return api.Result{}, api.Errorf(api.Internal, "set the speed of the processors: %v", err)
+		}
+	}
+	governors, err := cpufreq.Get(root)
+	if err != nil {
+		return api.Result{}, api.Errorf(api.Conflict, "%v", err)
+	}
+	return api.Result{Text: "Governors of the processors: " + strings.Join(governors, ", ") + "."}, nil
+}
