@@ -132,11 +132,30 @@ func summary(p *config.Plan) string {
 	return strings.Join(parts, ", ")
 }
 
+// listed returns the mistakes in one text: a reload by signal has nobody to answer to.
+func listed(mistakes []api.Mistake) string {
+	var b strings.Builder
+	for i, m := range mistakes {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if i == maxListed {
+			fmt.Fprintf(&b, "and %d more", len(mistakes)-i)
+			break
+		}
+		fmt.Fprintf(&b, "%s:%d: %s", m.File, m.Line, strings.TrimPrefix(m.Key+": "+m.Text, ": "))
+	}
+	return b.String()
+}
+
+// maxListed bounds the mistakes in one event.
+const maxListed = 10
+
 // ApplyConfig puts a configuration into force, whole or not at all.
 func (d *Daemon) ApplyConfig(ctx context.Context, s api.ConfigSource) (api.Plan, error) {
 	next, plan, answer := d.prepare(s)
 	if plan == nil {
-		d.emit(event.ConfigRejected.New("", "error", answer.Summary))
+		d.emit(event.ConfigRejected.New("", "error", listed(answer.Mistakes)))
 		return answer, nil
 	}
 	answer.Changes, answer.Summary = changes(plan), summary(plan)

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"shisa/ctl/api"
 	"shisa/ctl/config"
 	"shisa/ctl/monitor/types"
 	restypes "shisa/ctl/resource/types"
@@ -30,11 +32,24 @@ func (p *process) configuration() (*config.Model, error) {
 	if _, err := os.Stat(p.flags.config); errors.Is(err, fs.ErrNotExist) {
 		return config.Default(), nil
 	}
-	rejected := fmt.Errorf("%s", problems)
+	rejected := errors.New(strings.TrimSpace(problems.String()))
 	if good := p.lastGood(); good != nil {
-		return good, fmt.Errorf("%w; going on with the configuration that was in force last", rejected)
+		return good, fmt.Errorf("%w: going on with the configuration that was in force last", rejected)
 	}
-	return config.Default(), fmt.Errorf("%w; observing with the embedded default", rejected)
+	return config.Default(), fmt.Errorf("%w: observing with the embedded default", rejected)
+}
+
+// source is what a reload reads: the file in force, or the one that was not there
+// or could not be read when the daemon fell back to its default.
+func (p *process) source() api.ConfigSource {
+	if _, err := os.Stat(p.flags.config); err != nil || p.daemon.Model().Source != config.DefaultSource {
+		return api.ConfigSource{}
+	}
+	path, err := filepath.Abs(p.flags.config)
+	if err != nil {
+		path = p.flags.config
+	}
+	return api.ConfigSource{Path: path}
 }
 
 func (p *process) stateDir() string {

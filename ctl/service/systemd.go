@@ -60,7 +60,8 @@ func (p *process) signals(ctx context.Context) {
 func (p *process) reload(ctx context.Context) {
 	notify(daemon.SdNotifyReloading)
 	defer ready()
-	if _, err := p.daemon.ApplyConfig(ctx, api.ConfigSource{}); err != nil {
+	ctx = api.WithCaller(ctx, api.Caller{PID: os.Getpid(), Name: "SIGHUP"})
+	if _, err := p.daemon.ApplyConfig(ctx, p.source()); err != nil {
 		p.log.Error("configuration is not applied", err, nil)
 	}
 }
