@@ -1,11 +1,12 @@
 // Package beats lets a timer inside the kernel judge the page of beats, so that
 // a missed beat is noticed within 20 ms also when user space is stopped or
 // starved by real-time hogs. It keeps which beat was missed and when, tells the
-// daemon, and can end the process that pings the countdown, which then fires
-// early.
+// daemon, and can hand a miss over, so that the countdown fires at once: to our own
+// module, or by ending the process that pings.
 //
 // The page is the kernel's array of 64 cells of 64 bytes, mapped by everybody;
-// its contents are laid out as package beat of the control plane has them. Its
+// its contents are laid out as package beat of the control plane has them. A
+// second array is for the beats of other processes. The
 // maps may be kept in a BPF file system: then the timer goes on when the daemon
 // is killed, and a new daemon takes the page over while the keeper still has it
 // mapped.
@@ -37,6 +38,8 @@ const (
 	SlotSize  = 64
 	FirstSlot = 4
 	Slots     = 60
+
+	GuestSlots = 64
 )
 
 // The record is declared in C; these break the build when it differs.
@@ -49,12 +52,19 @@ var (
 // Period is how often the timer looks: a beat is missed at most this late.
 const Period = 10 * time.Millisecond
 
+// Objects that can hand over.
+const (
+	tellsClpka = "timer that tells clpka"
+	kills      = "timer that may kill the pinger"
+)
+
 // job is what a loader tries.
 func job(reuse map[string]*ebpf.Map) trial.Job {
 	return trial.Job{
 		Name: "beats",
 		Objects: []trial.Object{
-			{Name: "timer that may kill the pinger", Spec: obj.LoadBeatKill},
+			{Name: tellsClpka, Spec: obj.LoadBeatClpka},
+			{Name: kills, Spec: obj.LoadBeatKill},
 			{Name: "timer", Spec: obj.LoadBeat},
 		},
 		Parts: []trial.Part{{Name: "timer", Programs: []string{"arm_syscall"}}},
@@ -72,6 +82,7 @@ var Job = job(nil)
 type Witness struct {
 	loaded *trial.Loaded
 	memory []byte
+	guests []byte
 	armed  time.Duration // CLOCK_MONOTONIC
 }
 
@@ -95,7 +106,10 @@ func Load(k *trial.Kernel, dir string) (*Witness, error) {
 	if err != nil {
 		return w, err
 	}
-	if w.memory, err = unix.Mmap(w.File(), 0, Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+	if w.memory, err = mapped(w.File()); err == nil {
+		w.guests, err = mapped(w.GuestsFile())
+	}
+	if err != nil {
 		return w, errors.Join(fmt.Errorf("map the page of beats: %w", err), w.Close())
 	}
 	if err := w.keep(dir); err != nil {
@@ -105,6 +119,10 @@ func Load(k *trial.Kernel, dir string) (*Witness, error) {
 		return w, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+func mapped(fd int) ([]byte, error) {
+	return unix.Mmap(fd, 0, Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 }
 
 // kept are the maps that outlive the daemon. The clock holds the timer: when
@@ -161,52 +179,85 @@ func (w *Witness) Memory() []byte { return w.memory }
 // to the Witness.
 func (w *Witness) File() int { return w.loaded.Map("page").FD() }
 
-// CanKill reports whether Pinger can have an effect on this kernel.
-func (w *Witness) CanKill() bool {
+// Guests are the cells for beats of other processes: Size bytes, shared with the
+// kernel, GuestSlots slots of SlotSize from the beginning.
+func (w *Witness) Guests() []byte { return w.guests }
+
+// GuestsFile is the descriptor of Guests. It belongs to the Witness.
+func (w *Witness) GuestsFile() int { return w.loaded.Map("guests").FD() }
+
+// Means says how a miss of our own beats can be handed over on this machine: by
+// telling clpka, by killing the pinger, or not at all.
+func (w *Witness) Means() Means {
 	for _, c := range w.loaded.Choices {
-		if c.Program != "" {
-			return c.Object == job(nil).Objects[0].Name
+		switch c.Object {
+		case tellsClpka:
+			return ByClpka
+		case kills:
+			return ByKill
 		}
 	}
-	return false
+	return ByNone
 }
 
-// Pinger names the process that is to be killed at the next missed beat, so that
-// the countdown is pinged no more; 0 calls it off. The kernel refuses process 1.
-func (w *Witness) Pinger(pid int) error {
-	if pid == 1 || pid < 0 {
-		return fmt.Errorf("condemn process %d: not a pinger", pid)
+// Means are ways to hand over a miss.
+type Means string
+
+// The means.
+const (
+	ByClpka Means = "clpka" // our module lets its countdown run out
+	ByKill  Means = "kill"  // the process that pings is killed
+	ByNone  Means = "none"
+)
+
+// Orders say what becomes of a miss of one of our own beats.
+type Orders struct {
+	Age    time.Duration // of the latest beat, at least, when its miss is handed over; 0: never
+	Pinger int           // process that pings; 0: there is none to kill
+}
+
+// Order gives orders, which hold until the next ones, also after the end of this
+// process where the page is kept. The zero Orders call everything off. The kernel
+// refuses to kill process 1.
+func (w *Witness) Order(o Orders) error {
+	switch {
+	case o.Pinger == 1 || o.Pinger < 0:
+		return fmt.Errorf("hand over misses: process %d is no pinger", o.Pinger)
+	case o.Age < 0:
+		return fmt.Errorf("hand over misses: age %v", o.Age)
 	}
-	if pid != 0 && !w.CanKill() {
-		return errors.New("condemn the pinger: this kernel's programs cannot signal a process")
-	}
-	orders := obj.BeatBeatOrders{Pinger: int32(pid)}
+	orders := obj.BeatBeatOrders{Strike: int64(o.Age), Pinger: int64(o.Pinger)}
 	if err := w.loaded.Map("orders").Put(uint32(0), orders); err != nil {
-		return fmt.Errorf("condemn process %d: %w", pid, err)
+		return fmt.Errorf("hand over misses: %w", err)
 	}
 	return nil
 }
 
 // A Miss is a beat that did not come.
 type Miss struct {
-	Slot   int // from 0
+	Slot   int  // from 0
+	Guest  bool // of another process: a slot of Guests
 	Name   string
 	Last   time.Duration // CLOCK_MONOTONIC of the beat before
 	At     time.Duration // when the kernel noticed
 	Limit  time.Duration
-	Misses int  // of this slot so far
-	Killed bool // the pinger was killed for it
+	Misses int   // of this slot so far
+	Handed Means // how it was handed over; empty: it was not, or not yet
 }
 
 // Late is how much later than promised the miss was noticed.
 func (m Miss) Late() time.Duration { return m.At - m.Last - m.Limit }
 
 func miss(r *obj.BeatMissRecord) Miss {
-	return Miss{
+	m := Miss{
 		Slot: int(r.Slot), Name: unix.ByteSliceToString(r.Name[:]),
 		Last: time.Duration(r.Last), At: time.Duration(r.At), Limit: time.Duration(r.Limit),
-		Misses: int(r.Misses), Killed: r.Killed == 1,
+		Misses: int(r.Misses), Handed: map[int32]Means{1: ByKill, 2: ByClpka}[r.Handed],
 	}
+	if m.Guest = m.Slot >= Slots; m.Guest {
+		m.Slot -= Slots
+	}
+	return m
 }
 
 // Watch calls handle for each miss until ctx is done. At most one at a time.
@@ -252,7 +303,7 @@ func Past(dir string) ([]Miss, error) {
 
 func misses(m *ebpf.Map) (list []Miss, err error) {
 	var record obj.BeatMissRecord
-	for slot := range uint32(FirstSlot + Slots) {
+	for slot := range uint32(FirstSlot + Slots + GuestSlots) {
 		if err := m.Lookup(slot, &record); err != nil {
 			return list, fmt.Errorf("read missed beats: %w", err)
 		}
@@ -296,12 +347,14 @@ func (w *Witness) MapBytes() (uint64, error) { return w.loaded.MapBytes() }
 
 // Close gives the page back. The timer goes on where it is kept in a folder.
 func (w *Witness) Close() error {
-	var err error
-	if w.memory != nil {
-		err = unix.Munmap(w.memory)
-		w.memory = nil
+	var errs []error
+	for _, memory := range [][]byte{w.memory, w.guests} {
+		if memory != nil {
+			errs = append(errs, unix.Munmap(memory))
+		}
 	}
-	return errors.Join(err, w.loaded.Close())
+	w.memory, w.guests = nil, nil
+	return errors.Join(append(errs, w.loaded.Close())...)
 }
 
 // Forget ends what was kept in dir: the timer stops when its last user is gone.

@@ -107,14 +107,16 @@ func mayLackTimers() bool {
 
 func slotOf(w *Witness, i int, name string, limit time.Duration) *obj.BeatBeatSlot {
 	s := (*obj.BeatBeatSlot)(unsafe.Pointer(&w.Memory()[(FirstSlot+i)*SlotSize]))
-	for j := range s.Name {
-		s.Name[j] = 0
-	}
-	copy(s.Name[:], name)
+	copyName(s, name)
 	s.Limit = int64(limit)
 	beat(s)
 	atomic.StoreInt64(&s.Flags, 1)
 	return s
+}
+
+func copyName(s *obj.BeatBeatSlot, name string) {
+	clear(s.Name[:])
+	copy(s.Name[:], name)
 }
 
 func beat(s *obj.BeatBeatSlot) { atomic.StoreInt64(&s.Last, int64(monotonic())) }
@@ -139,7 +141,7 @@ func TestMissIsNoticedOnce(t *testing.T) {
 		m = <-got
 	}
 	t.Logf("noticed %v late", m.Late())
-	if m.Name != "a name of 24 bytes, full" || m.Limit != 100*time.Millisecond || m.Last != time.Duration(s.Last) || m.Killed {
+	if m.Name != "a name of 24 bytes, full" || m.Limit != 100*time.Millisecond || m.Last != time.Duration(s.Last) || m.Handed != "" || m.Guest {
 		t.Errorf("got %+v", m)
 	}
 	if m.Late() < 0 {
@@ -193,29 +195,54 @@ func waitTicks(t *testing.T, w *Witness, n uint64) bool {
 	return false
 }
 
+func TestOrders(t *testing.T) {
+	w := load(t, "")
+	for _, bad := range []Orders{{Age: time.Second, Pinger: 1}, {Age: time.Second, Pinger: -7}, {Age: -1}} {
+		if err := w.Order(bad); err == nil {
+			t.Errorf("accepted %+v", bad)
+		}
+	}
+	if err := w.Order(Orders{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPingerIsKilled hands over a miss of ours when the beat is old enough, and
+// none of a guest's.
 func TestPingerIsKilled(t *testing.T) {
 	w := load(t, "")
-	if !w.CanKill() {
-		if err := w.Pinger(1234); err == nil {
-			t.Error("accepted an order that it cannot carry out")
-		}
-		t.Skip("programs cannot signal on this kernel")
-	}
-	if err := w.Pinger(1); err == nil {
-		t.Error("would kill process 1")
+	if w.Means() != ByKill {
+		t.Skipf("misses are handed over by: %s", w.Means())
 	}
 	pinger := role(t, "wait")
-	if err := w.Pinger(pinger.Process.Pid); err != nil {
+	const age = 500 * time.Millisecond
+	if err := w.Order(Orders{Age: age, Pinger: pinger.Process.Pid}); err != nil {
 		t.Fatal(err)
 	}
-	slotOf(w, 0, "loop", 50*time.Millisecond)
+	guest := (*obj.BeatBeatSlot)(unsafe.Pointer(&w.Guests()[7*SlotSize]))
+	copyName(guest, "guest")
+	guest.Limit = int64(50 * time.Millisecond)
+	beat(guest)
+	atomic.StoreInt64(&guest.Flags, 1)
+	own := slotOf(w, 0, "loop", 50*time.Millisecond)
+	for end := monotonic() + age; monotonic() < end; time.Sleep(10 * time.Millisecond) {
+		beat(own)
+	}
+	if pinger.Process.Signal(syscall.Signal(0)) != nil {
+		t.Fatal("killed for a guest's miss")
+	}
+	begin := monotonic()
 	err := pinger.Wait()
 	var status *exec.ExitError
 	if !errors.As(err, &status) || status.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Errorf("got %v", err)
 	}
+	if took := monotonic() - begin; took < age/2 {
+		t.Errorf("killed after %v, the beat was to be %v old", took, age)
+	}
 	list, err := w.Misses()
-	if err != nil || len(list) != 1 || list[0].Name != "loop" {
+	if err != nil || len(list) != 2 || list[0].Name != "loop" || list[0].Guest || list[0].Handed != ByKill ||
+		list[1].Name != "guest" || !list[1].Guest || list[1].Slot != 7 || list[1].Handed != "" {
 		t.Errorf("got %+v, %v", list, err)
 	}
 }

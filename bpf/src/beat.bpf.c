@@ -4,8 +4,10 @@
  * is noticed also when nothing in user space runs any more. Each miss is told
  * once, and stays in a table for whoever comes later.
  *
- * Built a second time with SHISA_KILL, for kernels that let a program signal a
- * task (6.13): there it can end the process that pings the countdown.
+ * It can hand over a miss of our own beats, so that the countdown fires at once:
+ * built with SHISA_CLPKA, to our own module where that is loaded; with
+ * SHISA_KILL, by ending the process that pings, on kernels that let a program
+ * signal a task (6.13).
  */
 #include "helpers.h"
 #include "kernel.h"
@@ -31,22 +33,34 @@ struct {
 
 struct {
 	__uint(type, MAP_ARRAY);
-	__uint(max_entries, BEAT_CELLS);
+	__uint(max_entries, 2 * BEAT_CELLS);
 	__type(key, u32);
 	__type(value, struct miss_record);
 } missed SEC(".maps");
 
+/* Beats of other processes, each in a cell of its own: they cannot forge ours. */
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, BEAT_CELLS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct beat_slot);
+} guests SEC(".maps");
+
+/* Written here only: an update from user space would cancel the timer. */
 struct beat_clock {
 	struct bpf_timer timer;
 	u64 ticks;
-	u64 last;               /* when it ticked last */
+	s64 last;               /* when it ticked last */
 	u64 late;               /* longest time between two ticks, beyond the period */
+	s64 resumed;            /* when the latest pause ended */
+	s64 struck;             /* the beat whose miss was handed over last */
+	s64 condemned;          /* cell+1 of the miss that is still to be handed over */
 };
 
-/* Not in the clock's map: an update from user space would cancel the timer. */
 struct beat_orders {
-	s32 pinger;             /* process to kill on a miss; 0: none */
-	s32 condemned;          /* slot+1 of the miss for which it is still to be killed */
+	s64 strike;             /* age at which a miss of ours is handed over; 0: never */
+	s64 pinger;             /* process to kill then; 0: none */
 };
 
 struct {
@@ -63,91 +77,145 @@ struct {
 	__type(value, struct beat_orders);
 } orders SEC(".maps");
 
-#ifdef SHISA_KILL
-/* Prototypes must be the kernel's to the letter (kernel/bpf/helpers.c, kernel/trace/bpf_trace.c). */
-enum pid_type { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
-extern struct task_struct *bpf_task_from_pid(s32 pid) __attribute__((section(".ksyms")));
-extern void bpf_task_release(struct task_struct *p) __attribute__((section(".ksyms")));
-extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, u64 value)
-	__attribute__((section(".ksyms")));
+/* Prototypes of kernel functions must be the kernel's to the letter. */
+#define KSYM __attribute__((section(".ksyms")))
 
-static inline int kill(s32 pid)
+/* hand_over() answers 0 or less if it is to be tried again at the next tick. */
+#if defined(SHISA_CLPKA)
+/* kmod/bpf.c */
+extern void clpka_bpf_miss(void) KSYM;
+extern void clpka_bpf_note(const char *text, u32 text__sz) KSYM;
+
+static inline int hand_over(struct beat_orders *o, struct miss_record *m)
 {
-	struct task_struct *task = bpf_task_from_pid(pid);
+	char text[] = "the kernel missed beat .......................";
+
+	__builtin_memcpy(text + sizeof(text) - 1 - sizeof(m->name), m->name, sizeof(m->name));
+	clpka_bpf_note(text, sizeof(text));
+	clpka_bpf_miss();
+	return 2;
+}
+#elif defined(SHISA_KILL)
+/* kernel/bpf/helpers.c, kernel/trace/bpf_trace.c */
+enum pid_type { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
+extern struct task_struct *bpf_task_from_pid(s32 pid) KSYM;
+extern void bpf_task_release(struct task_struct *p) KSYM;
+extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, u64 value) KSYM;
+
+/* A tick that interrupts an idle CPU may not signal (EPERM). */
+static inline int hand_over(struct beat_orders *o, struct miss_record *m)
+{
+	struct task_struct *task;
 	int err;
 
+	if (!o->pinger)
+		return 3;
+	task = bpf_task_from_pid(o->pinger);
 	if (!task)
 		return 1;       /* gone: as good as killed */
 	err = bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0);
 	bpf_task_release(task);
-	return err ? err : 1;
+	if (!err)
+		return 1;
+	return err == -EPERM ? err : 3;
 }
 #else
-static inline int kill(s32 pid) { return -EPERM; }
+static inline int hand_over(struct beat_orders *o, struct miss_record *m) { return 3; }
 #endif
 
-/* A tick that interrupts an idle CPU may not signal (EPERM): try at each until it works. */
-static inline void carry_out(struct beat_orders *o)
+static inline void carry_out(struct beat_clock *c, struct beat_orders *o)
 {
 	struct miss_record *m;
-	u32 slot;
+	u32 cell;
 
-	if (!o->condemned || !o->pinger)
+	if (!c->condemned || !o->strike)
 		return;
-	slot = o->condemned - 1;
-	m = bpf_map_lookup_elem(&missed, &slot);
+	cell = c->condemned - 1;
+	m = bpf_map_lookup_elem(&missed, &cell);
 	if (!m)
 		return;
-	m->killed = kill(o->pinger);
-	if (m->killed != -EPERM)
-		o->condemned = 0;
+	m->handed = hand_over(o, m);
+	if (m->handed > 0)
+		c->condemned = 0;
 }
 
-static inline void judge(void *ctx, struct beat_orders *o, u32 slot, s64 now)
-{
-	struct beat_slot *s = bpf_map_lookup_elem(&page, &slot);
-	struct miss_record *m = bpf_map_lookup_elem(&missed, &slot);
-	s64 last;
+/*
+ * While a hypervisor paused the machine nobody could beat: every limit starts
+ * anew then. A stall in which not even this timer ran is not for us to judge.
+ */
+#define PAUSE_NS (1000LL * 1000 * 1000)
 
-	if (!s || !m || !(s->flags & BEAT_USED) || s->limit <= 0)
-		return;
+static inline int judge(struct beat_slot *s, u32 cell, s64 now)
+{
+	u32 zero = 0;
+	struct miss_record *m = bpf_map_lookup_elem(&missed, &cell);
+	struct beat_clock *c = bpf_map_lookup_elem(&clock, &zero);
+	struct beat_orders *o = bpf_map_lookup_elem(&orders, &zero);
+	s64 last, from;
+
+	if (!s || !m || !c || !o || !(s->flags & BEAT_USED) || s->limit <= 0)
+		return 0;
 	count(SEEN);
 	last = *(volatile s64 *)&s->last;
 	/* A beat stored after this tick read the clock is fresh, not from the future. */
 	if (last > now && last - now < (s64)period_ns)
-		return;
-	if (last <= now && now - last <= s->limit)
-		return;
+		return 0;
+	from = last > now ? 0 : last;
+	if (from < c->resumed)
+		from = c->resumed;
+	if (now - from <= s->limit)
+		return 0;
+	if (o->strike && now - from > o->strike && c->struck != last && cell < BEAT_CELLS) {
+		c->struck = last;
+		c->condemned = cell + 1;
+	}
 	if (m->at && m->last == last)
-		return;         /* told already */
+		return 0;         /* told already */
 
 	m->at = now;
 	m->last = last;
 	m->limit = s->limit;
-	m->slot = slot - BEAT_FIRST_SLOT;
+	m->slot = cell - BEAT_FIRST_SLOT;
 	m->misses++;
-	m->killed = 0;
+	m->handed = 0;
 	__builtin_memcpy(m->name, s->name, sizeof(m->name));
-	if (o->pinger && !o->condemned)
-		o->condemned = slot + 1;
-	emit(ctx, m, sizeof(*m));
+	emit(c, m, sizeof(*m));
+	return 0;
+}
+
+/*
+ * Not static: functions that others could call are verified once, by themselves,
+ * not for each turn of a loop, which would be beyond the verifier's patience.
+ */
+noinline int judge_ours(u32 cell, s64 now)
+{
+	return judge(bpf_map_lookup_elem(&page, &cell), cell, now);
+}
+
+noinline int judge_guest(u32 cell, s64 now)
+{
+	return judge(bpf_map_lookup_elem(&guests, &cell), BEAT_CELLS + cell, now);
 }
 
 static int tick(void *map, u32 *key, struct beat_clock *c)
 {
 	struct beat_orders *o = bpf_map_lookup_elem(&orders, key);
 	s64 now = bpf_ktime_get_ns();
-	u32 slot;
+	u32 cell;
 
 	if (!o)
 		return 0;
 	c->ticks++;
-	if (c->last && now - c->last > period_ns + c->late)
+	if (c->last && now - c->last > (s64)(period_ns + c->late))
 		c->late = now - c->last - period_ns;
+	if (c->last && now - c->last > PAUSE_NS)
+		c->resumed = now;
 	c->last = now;
-	for (slot = BEAT_FIRST_SLOT; slot < BEAT_CELLS; slot++)
-		judge(c, o, slot, now);
-	carry_out(o);
+	for (cell = BEAT_FIRST_SLOT; cell < BEAT_CELLS; cell++)
+		judge_ours(cell, now);
+	for (cell = 0; cell < BEAT_CELLS; cell++)
+		judge_guest(cell, now);
+	carry_out(c, o);
 	bpf_timer_start(&c->timer, period_ns, 0);
 	return 0;
 }

@@ -97,8 +97,8 @@ struct miss_record {
 	s64 last;               /* the beat after which none came */
 	s64 limit;
 	u64 misses;             /* of this slot so far */
-	u32 slot;
-	s32 killed;             /* 0; 1: the pinger was signalled; -errno: could not be */
+	u32 slot;               /* from BEAT_CELLS - BEAT_FIRST_SLOT on: of another process */
+	s32 handed;             /* 0: no; 1: the pinger was killed; 2: to clpka; 3: in vain; -errno: not yet */
 	u8 name[24];
 };
 sized(miss_record, 64);

@@ -19,15 +19,18 @@ type BeatBeatClock struct {
 		_      structs.HostLayout
 		Opaque [2]uint64
 	}
-	Ticks uint64
-	Last  uint64
-	Late  uint64
+	Ticks     uint64
+	Last      int64
+	Late      uint64
+	Resumed   int64
+	Struck    int64
+	Condemned int64
 }
 
 type BeatBeatOrders struct {
-	_         structs.HostLayout
-	Pinger    int32
-	Condemned int32
+	_      structs.HostLayout
+	Strike int64
+	Pinger int64
 }
 
 type BeatBeatSlot struct {
@@ -47,7 +50,7 @@ type BeatMissRecord struct {
 	Limit  int64
 	Misses uint64
 	Slot   uint32
-	Killed int32
+	Handed int32
 	Name   [24]uint8
 }
 
@@ -57,6 +60,7 @@ type BeatMissRecord struct {
 const (
 	BeatMapClock              = "clock"
 	BeatMapCounters           = "counters"
+	BeatMapGuests             = "guests"
 	BeatMapMissed             = "missed"
 	BeatMapOrders             = "orders"
 	BeatMapPage               = "page"
@@ -117,6 +121,7 @@ type BeatProgramSpecs struct {
 type BeatMapSpecs struct {
 	Clock    *ebpf.MapSpec `ebpf:"clock"`
 	Counters *ebpf.MapSpec `ebpf:"counters"`
+	Guests   *ebpf.MapSpec `ebpf:"guests"`
 	Missed   *ebpf.MapSpec `ebpf:"missed"`
 	Orders   *ebpf.MapSpec `ebpf:"orders"`
 	Page     *ebpf.MapSpec `ebpf:"page"`
@@ -153,6 +158,7 @@ func (o *BeatObjects) Close() error {
 type BeatMaps struct {
 	Clock    *ebpf.Map `ebpf:"clock"`
 	Counters *ebpf.Map `ebpf:"counters"`
+	Guests   *ebpf.Map `ebpf:"guests"`
 	Missed   *ebpf.Map `ebpf:"missed"`
 	Orders   *ebpf.Map `ebpf:"orders"`
 	Page     *ebpf.Map `ebpf:"page"`
@@ -163,6 +169,7 @@ func (m *BeatMaps) Close() error {
 	return _BeatClose(
 		m.Clock,
 		m.Counters,
+		m.Guests,
 		m.Missed,
 		m.Orders,
 		m.Page,

@@ -18,6 +18,7 @@ import (
 const (
 	BeatKillMapClock              = "clock"
 	BeatKillMapCounters           = "counters"
+	BeatKillMapGuests             = "guests"
 	BeatKillMapMissed             = "missed"
 	BeatKillMapOrders             = "orders"
 	BeatKillMapPage               = "page"
@@ -78,6 +79,7 @@ type BeatKillProgramSpecs struct {
 type BeatKillMapSpecs struct {
 	Clock    *ebpf.MapSpec `ebpf:"clock"`
 	Counters *ebpf.MapSpec `ebpf:"counters"`
+	Guests   *ebpf.MapSpec `ebpf:"guests"`
 	Missed   *ebpf.MapSpec `ebpf:"missed"`
 	Orders   *ebpf.MapSpec `ebpf:"orders"`
 	Page     *ebpf.MapSpec `ebpf:"page"`
@@ -114,6 +116,7 @@ func (o *BeatKillObjects) Close() error {
 type BeatKillMaps struct {
 	Clock    *ebpf.Map `ebpf:"clock"`
 	Counters *ebpf.Map `ebpf:"counters"`
+	Guests   *ebpf.Map `ebpf:"guests"`
 	Missed   *ebpf.Map `ebpf:"missed"`
 	Orders   *ebpf.Map `ebpf:"orders"`
 	Page     *ebpf.Map `ebpf:"page"`
@@ -124,6 +127,7 @@ func (m *BeatKillMaps) Close() error {
 	return _BeatKillClose(
 		m.Clock,
 		m.Counters,
+		m.Guests,
 		m.Missed,
 		m.Orders,
 		m.Page,
