@@ -12,6 +12,7 @@ type Level string
 // Levels.
 const (
 	LevelOK       Level = "ok"
+	LevelInfo     Level = "info"     // of a Check only: neither good nor bad
 	LevelWarning  Level = "warning"  // look at it during working hours
 	LevelError    Level = "error"    // something does not work
 	LevelCritical Level = "critical" // the machine is unprotected, or about to be acted upon

@@ -110,7 +110,7 @@ func (a *app) otherKernel(file, kernel string, next bool) error {
 	if err != nil {
 		return err
 	}
-	d, err := doctor.ForKernel(m, doctor.Options{}, kernel)
+	d, err := doctor.ForKernel(m, doctor.Options{Types: registry()}, kernel)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (a *app) examine(c *cobra.Command, file string) (api.Doctor, error) {
 	if err != nil {
 		return api.Doctor{}, err
 	}
-	return doctor.Examine(c.Context(), m, doctor.Options{Witnesses: os.Geteuid() == 0})
+	return doctor.Examine(c.Context(), m, doctor.Options{Types: registry(), Witnesses: os.Geteuid() == 0})
 }
 
 func (a *app) writeDoctor(d api.Doctor) {
@@ -142,7 +142,16 @@ func (a *app) writeDoctor(d api.Doctor) {
 			area = c.Area
 			fmt.Fprintln(a.out, a.paint.in(strong, area))
 		}
-		fmt.Fprintf(a.out, "  %s %s: %s\n", a.paint.in(levelColor(c.Level), pad(string(c.Level), 8)), c.Name, c.Text)
+		for i, line := range a.paint.wrap(c.Name+": "+c.Text, 11) {
+			word := ""
+			if i == 0 {
+				word = string(c.Level)
+			}
+			fmt.Fprintf(a.out, "  %s %s\n", a.paint.in(levelColor(c.Level), pad(word, 8)), line)
+		}
+		for _, reason := range c.Why {
+			fmt.Fprintf(a.out, "           %s\n", a.paint.in(dim, a.paint.fit("not "+reason, 11)))
+		}
 		if c.Mend != "" {
 			fmt.Fprintf(a.out, "           → %s\n", c.Mend)
 		}

@@ -112,6 +112,8 @@ func levelColor(l api.Level) string {
 	switch l {
 	case api.LevelOK:
 		return good
+	case api.LevelInfo:
+		return dim
 	case api.LevelWarning:
 		return warn
 	case api.LevelError:

@@ -16,7 +16,6 @@ import (
 	"shisa/ctl/api"
 	"shisa/ctl/config"
 	"shisa/ctl/keepalive/choose"
-	"shisa/ctl/recovery"
 	"shisa/hwcompat"
 	check "shisa/hwcompat/doctor"
 	"shisa/hwcompat/host"
@@ -24,9 +23,10 @@ import (
 
 // Options say what is looked at.
 type Options struct {
-	Root      string // of the file system; empty: /
-	Keeper    int    // process id of our keeper, whose devices are ours; 0: none
-	Witnesses bool   // try the eBPF programs, which takes up to some seconds
+	Root      string          // of the file system; empty: /
+	Keeper    int             // process id of our keeper, whose devices are ours; 0: none
+	Witnesses bool            // try the eBPF programs, which takes up to some seconds
+	Types     config.Registry // of monitors and resources; zero: their scripts and programs are not looked for
 }
 
 // Examine looks at this machine with what m asks of it.
@@ -36,7 +36,7 @@ func Examine(ctx context.Context, m *config.Model, o Options) (api.Doctor, error
 	if err != nil {
 		return api.Doctor{}, err
 	}
-	facts, findings := check.Examine(os.DirFS(root), matrix, needs(m))
+	facts, findings := check.Examine(os.DirFS(root), matrix, needs(m, o.Types))
 	d := api.Doctor{Server: serverName(m), Kernel: facts.Kernel.Release, OS: facts.OS.PrettyName, Checks: []api.Check{}}
 	d.Checks = append(d.Checks, permissions()...)
 	d.Checks = append(d.Checks, countdowns(ctx, m, choose.Machine{Root: root, Keeper: o.Keeper, DryRun: true})...)
@@ -44,44 +44,61 @@ func Examine(ctx context.Context, m *config.Model, o Options) (api.Doctor, error
 	if o.Witnesses {
 		d.Checks = append(d.Checks, witnesses()...)
 	}
-	for _, f := range findings {
-		d.Checks = append(d.Checks, api.Check{Area: area(f.ID), Name: f.Title, Level: levels[f.Severity], Text: f.Reason, Mend: f.Mend})
-	}
+	d.Checks = grouped(append(d.Checks, found(findings)...))
 	d.Level = worst(d.Checks)
 	return d, nil
 }
 
-var levels = map[check.Severity]api.Level{check.Error: api.LevelError, check.Warning: api.LevelWarning, check.Info: api.LevelOK}
+var levels = map[check.Severity]api.Level{check.Error: api.LevelError, check.Warning: api.LevelWarning, check.Info: api.LevelInfo}
 
-// area is the first word of a finding's id: "bmc-vendor-agent" is about the bmc.
+// found are the findings as checks.
+func found(findings []check.Finding) []api.Check {
+	var all []api.Check
+	for _, f := range findings {
+		all = append(all, api.Check{ID: f.ID, Area: area(f.ID), Name: f.Title, Level: levels[f.Severity], Text: f.Reason, Mend: f.Mend,
+			Restrictions: f.Restrictions})
+	}
+	return all
+}
+
+// grouped puts checks of one area together, areas in the order of their first.
+func grouped(checks []api.Check) []api.Check {
+	first := map[string]int{}
+	for i, c := range checks {
+		if _, ok := first[c.Area]; !ok {
+			first[c.Area] = i
+		}
+	}
+	slices.SortStableFunc(checks, func(a, b api.Check) int { return first[a.Area] - first[b.Area] })
+	return checks
+}
+
+// areas of findings by the first word of their id; what is not here is its own.
+var areas = map[string]string{
+	"not": "permissions", "unread": "permissions", "container": "machine", "original": "machine",
+	"module": "kernel", "modules": "kernel", "btf": "kernel", "lockdown": "kernel", "panic": "kernel", "pstore": "kernel", "rt": "kernel",
+	"watchdog": "countdown", "systemd": "countdown", "heartbeat": "countdown", "softdog": "countdown", "tco": "countdown",
+	"backstop": "countdown", "nowayout": "countdown", "pvpanic": "countdown",
+	"bmc": "BMC", "ipmi": "BMC",
+	"host": "network", "no": "network", "port": "network", "firewall": "network", "snmp": "network",
+	"root": "storage", "state": "storage", "time": "time", "clock": "time",
+	"selinux": "programs", "program": "programs", "library": "programs", "app": "programs",
+	"next": "next start",
+}
+
+// area groups a finding with others.
 func area(id string) string {
 	first, _, _ := strings.Cut(id, "-")
-	return first
+	return cmp.Or(areas[first], first)
 }
 
 func worst(checks []api.Check) api.Level {
-	order := []api.Level{api.LevelOK, api.LevelWarning, api.LevelError, api.LevelCritical}
-	at := 0
+	order := []api.Level{api.LevelInfo, api.LevelOK, api.LevelWarning, api.LevelError, api.LevelCritical}
+	at := slices.Index(order, api.LevelOK)
 	for _, c := range checks {
 		at = max(at, slices.Index(order, c.Level))
 	}
 	return order[at]
-}
-
-// needs is what the configuration asks of the machine.
-func needs(m *config.Model) check.Needs {
-	n := check.Needs{Protect: m.Mode == config.Protect, Witnesses: true, StateDir: m.Store.Dir}
-	if m.Keepalive.Method != "auto" { // auto wants whatever there is
-		for _, method := range []string{m.Keepalive.Method, m.Keepalive.Backstop} {
-			if method != "auto" && method != "none" {
-				n.Engines = append(n.Engines, method)
-			}
-		}
-	}
-	for _, w := range m.Monitors {
-		n.Panic = n.Panic || w.Recovery.Policy.FinalAction == recovery.Panic
-	}
-	return n
 }
 
 func permissions() []api.Check {
@@ -102,11 +119,12 @@ func countdowns(ctx context.Context, m *config.Model, machine choose.Machine) []
 	}
 	for _, c := range r.Candidates {
 		name := strings.TrimSpace(fmt.Sprintf("%s %s", c.Role, c.Method))
-		text := c.Why
+		text, level := c.Why, api.LevelInfo
 		if c.Chosen {
+			level = api.LevelOK
 			text = strings.TrimSpace(fmt.Sprintf("chosen: %s %s; %s", c.Device, c.Identity, c.Why))
 		}
-		all = append(all, api.Check{Area: "countdown", Name: name, Level: api.LevelOK, Text: text})
+		all = append(all, api.Check{Area: "countdown", Name: name, Level: level, Text: text})
 	}
 	if r.Primary == nil {
 		level := api.LevelWarning
@@ -126,7 +144,7 @@ func devices(f host.Facts) []api.Check {
 		for _, h := range w.Holders {
 			text += fmt.Sprintf(", held by %s (pid %d)", h.Comm, h.PID)
 		}
-		all = append(all, api.Check{Area: "countdown", Name: "/dev/" + w.Name, Level: api.LevelOK, Text: text})
+		all = append(all, api.Check{Area: "countdown", Name: "/dev/" + w.Name, Level: api.LevelInfo, Text: text})
 	}
 	return all
 }
@@ -145,9 +163,12 @@ func witnesses() []api.Check {
 }
 
 func witness(c trial.Choice) api.Check {
-	check := api.Check{Area: "eBPF", Name: c.Job + " " + c.Part, Level: api.LevelOK, Text: c.String()}
+	check := api.Check{Area: "eBPF", Name: c.Job + " " + c.Part, Level: api.LevelOK, Text: fmt.Sprintf("%s (%s)", c.Program, c.Object)}
 	if c.Program == "" {
-		check.Level = api.LevelWarning
+		check.Level, check.Text = api.LevelWarning, "no program does it on this kernel"
+	}
+	for _, r := range c.Refused {
+		check.Why = append(check.Why, r.String())
 	}
 	return check
 }

@@ -23,9 +23,9 @@ func ForKernel(m *config.Model, o Options, release string) (api.Doctor, error) {
 	}
 	var r check.KernelReport
 	if fsys := os.DirFS(root); release == "" {
-		r = check.ForNextBoot(fsys, matrix, needs(m))
+		r = check.ForNextBoot(fsys, matrix, needs(m, o.Types))
 	} else {
-		r = check.ForKernel(fsys, matrix, needs(m), release)
+		r = check.ForKernel(fsys, matrix, needs(m, o.Types), release)
 	}
 	d := api.Doctor{Server: serverName(m), Kernel: r.Answer.Release, Checks: []api.Check{}}
 	add := func(name string, l api.Level, format string, args ...any) {
@@ -44,15 +44,21 @@ func ForKernel(m *config.Model, o Options, release string) (api.Doctor, error) {
 	for _, p := range r.Answer.Platforms {
 		for _, s := range hwcompat.Subjects() {
 			c := p.Claim(s)
-			add(string(s), api.LevelOK, "%s (%s %s, kernel %s)", c.State, p.DistroName, p.Version, p.Kernel)
+			add(string(s), claimLevel(c), "%s (%s %s, kernel %s)", c.State, p.DistroName, p.Version, p.Kernel)
 		}
 	}
 	for _, k := range r.Answer.Original {
-		add("the original's table", api.LevelOK, "%s %s %s: clpka %v", k.Distro, k.Version, k.Kernel, k.CLPKA)
+		add("the original's table", api.LevelInfo, "%s %s %s: clpka %v", k.Distro, k.Version, k.Kernel, k.CLPKA)
 	}
-	for _, f := range r.Findings {
-		d.Checks = append(d.Checks, api.Check{Area: area(f.ID), Name: f.Title, Level: levels[f.Severity], Text: f.Reason, Mend: f.Mend})
-	}
+	d.Checks = grouped(append(d.Checks, found(r.Findings)...))
 	d.Level = worst(d.Checks)
 	return d, nil
+}
+
+// claimLevel keeps what was not tried apart from what works.
+func claimLevel(c hwcompat.Claim) api.Level {
+	if c.State == hwcompat.Works {
+		return api.LevelOK
+	}
+	return api.LevelInfo
 }

@@ -42,5 +42,5 @@ func (p *process) reason(ctx context.Context, m *config.Model) (v why.Verdict, u
 
 // doctor looks at what the machine offers.
 func (p *process) doctor(ctx context.Context) (api.Doctor, error) {
-	return doctor.Examine(ctx, p.daemon.Model(), doctor.Options{Keeper: p.protect.View().Protection.Keeper.PID, Witnesses: true})
+	return doctor.Examine(ctx, p.daemon.Model(), doctor.Options{Keeper: p.protect.View().Protection.Keeper.PID, Witnesses: true, Types: p.types})
 }

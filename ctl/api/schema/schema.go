@@ -26,7 +26,7 @@ func Read(name string) ([]byte, error) { return files.ReadFile(name + ".json") }
 
 // enums lists the values of text types.
 var enums = map[reflect.Type][]string{
-	reflect.TypeFor[api.Level]():           {"ok", "warning", "error", "critical"},
+	reflect.TypeFor[api.Level]():           {"ok", "info", "warning", "error", "critical"},
 	reflect.TypeFor[api.ProtectionState](): {"protected", "lesser", "observing", "unprotected", "disarmed"},
 	reflect.TypeFor[api.State]():           {"stopped", "starting", "started", "stopping", "start-failed", "stop-failed"},
 	reflect.TypeFor[api.MonitorState]():    {"waiting", "probing", "inactive", "suspended", "broken"},
