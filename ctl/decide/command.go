@@ -30,7 +30,7 @@ type StopResource struct {
 // RunScript asks for a script of recovery; the answer is [Ended].
 type RunScript struct {
 	Op      Op
-	Monitor string // that it runs for
+	Monitor string // or resource that it runs for
 	Path    string
 	Timeout time.Duration
 	Env     map[string]string
@@ -53,6 +53,19 @@ type Act struct {
 	Subject string // that it is for
 	Reason  string
 }
+
+// AskBlockers asks whether anything forbids to take the machine down now: one
+// of Files that exists, or Program that does not exit with 0 within Timeout.
+// The answer is [Ended], whose Failure says what forbids it.
+type AskBlockers struct {
+	Op      Op
+	Program string // empty: none
+	Files   []string
+	Timeout time.Duration
+}
+
+// StretchProbes asks to multiply the timeouts of probes from now on.
+type StretchProbes struct{ Ratio int }
 
 // Guard asks for shutdown-stall protection: the machine is about to go down.
 type Guard struct{ Reason string }
@@ -83,6 +96,8 @@ func (RunScript) command()     {}
 func (Probe) command()         {}
 func (Watch) command()         {}
 func (Act) command()           {}
+func (AskBlockers) command()   {}
+func (StretchProbes) command() {}
 func (Guard) command()         {}
 func (Save) command()          {}
 func (Emit) command()          {}

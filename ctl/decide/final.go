@@ -3,7 +3,6 @@ package decide
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"time"
 
 	"shisa/ctl/event"
@@ -16,7 +15,15 @@ type finalAct struct {
 	action  recovery.Action
 	subject string // that it is for
 	reason  string
-	blind   int // probes that could not confirm it
+	watch   *watch // whose policy came to its end; nil: none
+	unit    *unit  // that did not start or stop; nil: none
+
+	stage      stage         // at the gate
+	told       string        // why it waits, as announced last
+	blocked    string        // what forbade it last; empty: nothing has
+	blockedAt  time.Duration // first
+	askAt      time.Duration // before which the blockers are not asked again
+	confirming bool          // one more probe was asked for
 }
 
 // limiter counts machine-level actions.
@@ -41,38 +48,40 @@ func (m *Machine) calm() {
 	}
 }
 
-// finalForWatch begins the final action of a monitor: its script, then one
-// more look, then the action.
+// finalForWatch begins the final action of a monitor: past the gate, its
+// script, then one more look, then the action.
 func (m *Machine) finalForWatch(w *watch, a recovery.Action, detail string) {
-	f := &finalAct{action: a, subject: w.subject(), reason: detail}
-	m.script(w, w.cfg.Recovery.BeforeFinal, w.env("FINALACTION", 0), func() {
-		if a.OnMachine() || a == recovery.StopService {
-			w.confirm = f
-			m.do(Probe{w.cfg.Name})
-			return
-		}
-		m.local(w, f)
-	})
+	w.final = &finalAct{action: a, subject: w.subject(), reason: detail, watch: w}
+	m.admit(w.final)
 }
 
-// confirmed decides on an action that awaited one more probe. A probe that
-// could not look neither confirms nor voids it: the action waits for the next.
-func (m *Machine) confirmed(w *watch, in Probed, failing bool) {
-	f := w.confirm
+// finalProbed takes a probe while the final action of w is on its way. One
+// that could not look neither confirms nor voids it: the action waits for the
+// next.
+func (m *Machine) finalProbed(w *watch, in Probed, failing bool) {
+	f := w.final
 	switch {
-	case failing:
-		w.confirm = nil
-		m.changed = true
-		m.onMachine(f)
 	case in.Outcome == recovery.Succeeded:
-		before := w.health
-		w.confirm, w.recovery = nil, recovery.State{}
-		w.see(m, in)
-		w.announce(m, before, in)
-		m.emit(event.ActionVoided, f.subject, "action", string(f.action))
-	default:
-		f.blind++
+		w.recovery = recovery.State{}
+		w.see(m, in, w.recovery)
+		m.announce(w, in)
+		m.forget(w)
+		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: "the target works: the final action is not needed any more"})
+		m.do(Save{})
+	case !failing:
 		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: "the final action waits for a probe that can look"})
+	case !f.confirming:
+		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: "the final action waits: " + cmp.Or(f.told, "its script runs")})
+	default:
+		m.changed = true
+		if why := m.closed(); why != "" && f.action.OnMachine() && m.unable == "" {
+			f.confirming = false
+			m.admit(f) // it closed while we looked
+			return
+		}
+		w.final = nil
+		w.decide(m, recovery.Decision{Action: f.action, Reason: "one more look confirms it"})
+		m.onMachine(f)
 	}
 }
 
@@ -102,37 +111,75 @@ func (m *Machine) stopTarget(w *watch, f *finalAct) {
 	}
 }
 
+// startFailures and stopFailures honour the final action of every failed unit.
+func (m *Machine) startFailures(failed []*unit) {
+	m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStartFailure }, "did not start", m.model.Server.StartSuppress)
+}
+
+func (m *Machine) stopFailures(failed []*unit) {
+	m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStopFailure }, "did not stop", m.model.Server.StopSuppress)
+}
+
 // finalForUnits honours the final action of every failed unit, the strongest
 // last.
-func (m *Machine) finalForUnits(failed []*unit, action func(*unit) recovery.Action, what string) {
+func (m *Machine) finalForUnits(failed []*unit, action func(*unit) recovery.Action, what string, suppressed bool) {
 	slices.SortStableFunc(failed, func(a, b *unit) int {
 		return cmp.Compare(severity(action(a)), severity(action(b)))
 	})
+	var acts []*finalAct
 	for _, u := range failed {
-		a := action(u)
-		if a == recovery.NoAction || a == "" {
+		f := &finalAct{action: action(u), subject: u.subject(), unit: u, reason: "resource " + u.cfg.Name + " " + what + ": " + u.last}
+		if f.action == recovery.NoAction || f.action == "" {
 			continue
 		}
-		f := &finalAct{action: a, subject: u.subject(), reason: "resource " + u.cfg.Name + " " + what + ": " + u.last}
-		if why, held := m.withheld(false); held {
-			m.emit(event.RecoveryWithheld, u.subject(), "reason", why)
-			continue
+		switch why, held := m.withheld(suppressed); {
+		case held:
+			m.emit(event.RecoveryWithheld, f.subject, "reason", why)
+		case m.observing():
+			m.emit(event.WouldHave, f.subject, "action", string(f.action), "reason", f.reason)
+		default:
+			acts = append(acts, f)
 		}
-		if m.observing() {
-			m.emit(event.WouldHave, u.subject(), "action", string(a), "reason", f.reason)
-			continue
+	}
+	m.inTurn(acts)
+}
+
+// inTurn carries out final actions of units one after the other, each with
+// its script before.
+func (m *Machine) inTurn(acts []*finalAct) {
+	if len(acts) == 0 {
+		return
+	}
+	f := acts[0]
+	do := func(failure string) {
+		if failure != "" {
+			m.emit(event.RecoveryScriptFailed, f.subject, "error", failure)
 		}
-		switch {
-		case a.OnMachine() || a == recovery.StopService:
-			m.onMachine(f)
-		case a == recovery.StopGroup || a == recovery.StopResource:
-			m.emit(event.RecoveryFinal, f.subject, "action", string(a), "reason", f.reason)
-			m.stopGroup(u.group, resource.Request{Event: resource.Recover, Factor: resource.GroupStop}, "final action: "+f.reason)
-		}
+		m.forUnit(f)
+		m.inTurn(acts[1:])
+	}
+	u := f.unit.cfg
+	if u.BeforeFinal == "" {
+		do("")
+		return
+	}
+	m.do(RunScript{m.begin(pending{then: do}), u.Name, u.BeforeFinal, m.stretched(u.ScriptTimeout),
+		map[string]string{"CLP_RESOURCENAME": u.Name, "CLP_GROUPNAME": u.Group, "CLP_ACTION": "FINALACTION"}})
+}
+
+// forUnit carries out the final action of one unit.
+func (m *Machine) forUnit(f *finalAct) {
+	m.changed = true
+	switch {
+	case f.action.OnMachine() || f.action == recovery.StopService:
+		m.admit(f)
+	case f.action == recovery.StopGroup || f.action == recovery.StopResource:
+		m.emit(event.RecoveryFinal, f.subject, "action", string(f.action), "reason", f.reason)
+		m.stopGroup(f.unit.group, resource.Request{Event: resource.Recover, Factor: resource.GroupStop}, "final action: "+f.reason)
 	}
 }
 
-// onMachine takes a confirmed final action past the limiter and the store.
+// onMachine takes a final action that has passed the gate past the limiter.
 func (m *Machine) onMachine(f *finalAct) {
 	l := m.model.Limiter
 	switch {
@@ -146,11 +193,8 @@ func (m *Machine) onMachine(f *finalAct) {
 	case m.unable != "":
 		m.emit(event.WouldHave, f.subject, "action", string(f.action), "reason", f.reason+" ("+m.unable+")")
 		return
-	case m.storeDown:
-		m.emit(event.RecoveryWithheld, f.subject, "reason", "the intent cannot be recorded: the state directory cannot be written")
-		return
 	case l.Enabled && m.limiter.count >= l.Max:
-		m.emit(event.LimitReached, f.subject, "count", strconv.Itoa(m.limiter.count), "window", l.Calm.String())
+		m.emit(event.LimitReached, f.subject, "count", itoa(m.limiter.count), "window", l.Calm.String())
 		return
 	}
 	m.limiter.count++
@@ -171,6 +215,14 @@ func (m *Machine) act(f *finalAct) {
 // actEnded goes on to the next harder action when one did not succeed.
 func (m *Machine) actEnded(f *finalAct, failure string) {
 	if failure == "" {
+		return
+	}
+	if m.storeDown && f.watch != nil && m.service.state == Running {
+		// It was not even tried, because its reason could not be recorded.
+		m.limiter.count--
+		m.emit(event.ActionFailed, f.subject, "action", string(f.action), "error", failure, "next", "the same, once it can be recorded")
+		f.watch.final, f.confirming = f, false
+		m.admit(f)
 		return
 	}
 	next, ok := f.action.Harder()

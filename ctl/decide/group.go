@@ -7,7 +7,6 @@ import (
 
 	"shisa/ctl/config"
 	"shisa/ctl/event"
-	"shisa/ctl/recovery"
 	"shisa/ctl/resource"
 )
 
@@ -58,7 +57,8 @@ type group struct {
 	asked     bool             // was ever started or stopped
 	shown     GroupState       // state of the last step, and since when
 	since     time.Duration
-	bouncing  bool // some units are being restarted while the group stays online
+	stopCause string // one of config.Group.StopWhen
+	bouncing  bool   // some units are being restarted while the group stays online
 }
 
 func (g *group) subject() string { return "group/" + g.cfg.Name }
@@ -105,7 +105,7 @@ func (m *Machine) startGroup(g *group, r resource.Request, reason string) bool {
 		return false
 	}
 	g.request, g.reason, g.restart, g.asked = r, reason, false, true
-	g.waitUntil = m.now + g.cfg.StartWait
+	g.waitUntil = m.now + m.stretched(g.cfg.StartWait)
 	for _, u := range g.units {
 		u.want(Online)
 	}
@@ -121,7 +121,15 @@ func (m *Machine) stopGroup(g *group, r resource.Request, reason string) bool {
 	}
 	g.request, g.reason, g.bouncing = r, reason, false
 	m.clearBounce(g)
-	g.waitUntil = m.now + g.cfg.StopWait
+	g.waitUntil = m.now + m.stretched(g.cfg.StopWait)
+	switch r.Factor {
+	case resource.ServiceStop:
+		g.stopCause = "service"
+	case resource.ServerStop:
+		g.stopCause = "shutdown"
+	default:
+		g.stopCause = "group"
+	}
 	for _, u := range g.units {
 		u.want(Offline)
 	}
@@ -163,15 +171,20 @@ func (m *Machine) awaitsOthers(g *group) bool {
 	}
 	names, goOn, ready := g.cfg.StartAfter, g.cfg.StartGoOn, GroupOnline
 	if g.state == GroupStopping {
-		names, goOn, ready = g.cfg.StopAfter, g.cfg.StopGoOn, GroupOffline
+		names, goOn, ready = g.cfg.StopAfter, g.cfg.StopGoOn || m.service.down(), GroupOffline
+		if !slices.Contains(g.cfg.StopWhen, g.stopCause) {
+			names = nil
+		}
 	}
 	var missing []string
+	hope := false // that one of them will get there
 	for _, n := range names {
 		if other := m.groupNamed[n]; other != nil && other.state != ready {
 			missing = append(missing, n)
+			hope = hope || m.service.state == Running || other.busy()
 		}
 	}
-	if len(missing) > 0 && m.now < g.waitUntil {
+	if hope && m.now < g.waitUntil {
 		return true
 	}
 	g.waitUntil = 0
@@ -193,7 +206,7 @@ func (m *Machine) started(g *group) {
 	if failed := g.inState(StartFailed, StopFailed); len(failed) > 0 {
 		g.move(startFailed)
 		m.emit(event.GroupStartFailed, g.subject(), "error", "resources that did not start: "+names(failed))
-		m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStartFailure }, "did not start")
+		m.startFailures(failed)
 		return
 	}
 	g.move(allStarted)
@@ -205,7 +218,7 @@ func (m *Machine) stopped(g *group) {
 		g.move(stopFailed)
 		m.emit(event.GroupStopFailed, g.subject(), "error", "resources that did not stop: "+names(failed))
 		m.service.stopFailed = true
-		m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStopFailure }, "did not stop")
+		m.stopFailures(failed)
 		return
 	}
 	g.move(allStopped)
@@ -223,7 +236,7 @@ func (m *Machine) bounced(g *group) bool {
 		g.bouncing = false
 		m.clearBounce(g)
 		g.move(startFailed)
-		m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStopFailure }, "did not stop")
+		m.stopFailures(failed)
 		return true
 	}
 	if down {
@@ -239,7 +252,7 @@ func (m *Machine) bounced(g *group) bool {
 	if failed := g.inState(StartFailed); len(failed) > 0 {
 		g.move(startFailed)
 		m.emit(event.GroupStartFailed, g.subject(), "error", "resources that did not start: "+names(failed))
-		m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStartFailure }, "did not start")
+		m.startFailures(failed)
 	} else if len(g.inState(Online)) == len(g.units) {
 		g.move(repaired)
 	}

@@ -19,6 +19,7 @@ type Boot struct {
 	Rescue  bool    // it is in a rescue target now
 	Unable  string  // why nothing can be done to the machine itself: a container, no rights; empty: it can
 	Durable Durable // what was saved last
+	Seed    uint64  // of what is left to chance, so that servers with one configuration differ
 }
 
 // Probed is the outcome of a probe.
@@ -71,7 +72,8 @@ type Hold struct {
 	By      string
 }
 
-// Dummy makes a monitor find a failure whatever it sees, or ends that.
+// Dummy makes a monitor find a failure whatever it sees, or ends that; an
+// empty name means all.
 type Dummy struct {
 	Monitor string
 	On      bool
@@ -94,7 +96,7 @@ type StopService struct {
 }
 
 func (in Boot) apply(m *Machine) {
-	m.rescue, m.unable = in.Rescue, in.Unable
+	m.rescue, m.unable, m.seed = in.Rescue, in.Unable, in.Seed
 	m.restore(in.Durable)
 	if in.Adopt {
 		m.adopt(in.Durable)
@@ -127,6 +129,11 @@ func (m *Machine) adopt(d Durable) {
 			u.state, u.goal = Online, Online
 		}
 	}
+	for name, s := range d.Recovery {
+		if w := m.watchNamed[name]; w != nil {
+			w.recovery = s
+		}
+	}
 	for _, g := range m.groups {
 		up, known := d.Groups[g.cfg.Name]
 		if up || !known && g.cfg.Auto && m.model.Server.Autostart != "never" && !m.rescue {
@@ -149,6 +156,10 @@ func (in Ended) apply(m *Machine) {
 		m.scriptEnded(p.watch, in.Failure)
 	case p.act != nil:
 		m.actEnded(p.act, in.Failure)
+	case p.ask != nil:
+		m.asked(p.ask, in.Failure)
+	case p.then != nil:
+		p.then(in.Failure)
 	}
 }
 
@@ -162,9 +173,23 @@ func (in GroupWanted) apply(m *Machine) {
 			continue
 		}
 		if in.Up {
+			m.renewAll(g)
 			m.startGroup(g, resource.Request{Event: resource.Start}, "requested by "+in.By)
 		} else {
 			m.stopGroup(g, resource.Request{Event: resource.Start, Factor: resource.GroupStop}, "requested by "+in.By)
+		}
+	}
+}
+
+// renewAll begins recovery anew for all that watches over g: the operator has
+// mended what there was.
+func (m *Machine) renewAll(g *group) {
+	if g.state != GroupOffline && g.state != GroupStartFailed && g.state != GroupStopFailed {
+		return // it is up already
+	}
+	for _, u := range g.units {
+		for _, w := range u.watches {
+			m.renew(w)
 		}
 	}
 }
@@ -177,6 +202,11 @@ func (in ResourceWanted) apply(m *Machine) {
 	if !in.Up {
 		m.stopUnits(u)
 		return
+	}
+	for _, w := range u.watches {
+		if u.down() {
+			m.renew(w)
+		}
 	}
 	if u.group.state == GroupOffline {
 		u.group.request = resource.Request{Event: resource.Start}
@@ -208,6 +238,7 @@ func (in Hold) apply(m *Machine) {
 	if in.On {
 		d = event.MonitorSuspended
 	}
+	m.allWatches = true
 	if in.Monitor == "" {
 		m.allHeld = in.On
 		m.emit(d, "monitor/*", "reason", "requested by "+in.By)
@@ -219,16 +250,19 @@ func (in Hold) apply(m *Machine) {
 }
 
 func (in Dummy) apply(m *Machine) {
-	w := m.watchNamed[in.Monitor]
-	if w == nil || w.dummy == in.On {
-		return
+	for _, w := range m.watches {
+		if in.Monitor != "" && in.Monitor != w.cfg.Name || w.dummy == in.On {
+			continue
+		}
+		state := "ended"
+		if w.dummy = in.On; in.On {
+			state = "begun"
+		}
+		m.emit(event.DummyFailure, w.subject(), "state", state+" by "+in.By)
+		if w.on {
+			m.do(Probe{w.cfg.Name})
+		}
 	}
-	state := "ended"
-	if w.dummy = in.On; in.On {
-		state = "begun"
-	}
-	m.emit(event.DummyFailure, w.subject(), "state", state+" by "+in.By)
-	m.do(Probe{w.cfg.Name})
 }
 
 func (in ResetMonitor) apply(m *Machine) {
@@ -238,6 +272,7 @@ func (in ResetMonitor) apply(m *Machine) {
 			m.forget(w)
 		}
 	}
+	m.do(Save{})
 }
 
 func (ResetLimiter) apply(m *Machine) {
@@ -252,6 +287,8 @@ type Durable struct {
 	Online  []string        `json:"online,omitempty"`   // resources
 	Groups  map[string]bool `json:"groups,omitempty"`   // those ever started or stopped: wanted up
 	AllHeld bool            `json:"all_held,omitempty"` // everything is suspended
+
+	Recovery map[string]recovery.State `json:"recovery,omitempty"` // of monitors with steps taken
 }
 
 // Durable returns what must survive the daemon.
@@ -271,13 +308,19 @@ func (m *Machine) Durable() Durable {
 		if w.held {
 			d.Held = append(d.Held, w.cfg.Name)
 		}
+		if s := w.recovery; s.Scripts+s.Restarts > 0 || s.Exhausted {
+			if d.Recovery == nil {
+				d.Recovery = map[string]recovery.State{}
+			}
+			d.Recovery[w.cfg.Name] = s
+		}
 	}
 	return d
 }
 
 func (m *Machine) restore(d Durable) {
 	m.limiter = limiter{count: d.Actions, calmSince: m.now}
-	m.allHeld = d.AllHeld
+	m.allHeld, m.allWatches = d.AllHeld, true
 	for _, name := range d.Held {
 		if w := m.watchNamed[name]; w != nil {
 			w.held = true

@@ -12,12 +12,16 @@
 package decide
 
 import (
+	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"shisa/ctl/config"
 	"shisa/ctl/event"
 	"shisa/ctl/recovery"
+	"shisa/ctl/window"
 )
 
 // RetryPause is the wait before a further attempt to start or stop a resource.
@@ -43,6 +47,7 @@ type Machine struct {
 	watches    []*watch
 	watchNamed map[string]*watch
 	delayed    map[*watch]bool // those with a restart to come
+	allWatches bool            // whether each is probed must be looked at anew
 
 	service   service
 	limiter   limiter
@@ -50,6 +55,16 @@ type Machine struct {
 	rescue    bool   // booted into a rescue target: nothing is recovered
 	unable    string // why nothing can be done to the machine itself; empty: it can
 	allHeld   bool   // everything is suspended by the operator
+
+	wall          time.Time     // by the calendar, when wallAt was now; zero: unknown
+	wallAt        time.Duration //
+	maintenance   window.Set    // of the whole server
+	maintaining   string        // window that was announced as open
+	rebootWindows window.Set
+	gated         []*finalAct // that wait until the machine may go down
+	stretch       int         // of timeouts; 0 or 1: as configured
+	stretchUntil  time.Duration
+	seed          uint64 // of jitter
 
 	ops    map[Op]pending
 	lastOp Op
@@ -66,6 +81,8 @@ type pending struct {
 	unit  *unit
 	watch *watch
 	act   *finalAct
+	ask   *finalAct            // whose blockers are asked
+	then  func(failure string) // what follows the script of a unit
 }
 
 // New returns a machine for model in which nothing is started yet.
@@ -97,7 +114,15 @@ func (m *Machine) Wake() (time.Duration, bool) {
 	for w := range m.delayed {
 		at = append(at, w.restartAt)
 	}
-	if at = append(at, m.limiter.deadlines(m)...); len(at) == 0 {
+	at = append(at, m.limiter.deadlines(m)...)
+	at = append(at, m.gateDeadlines()...)
+	if m.stretch > 1 {
+		at = append(at, m.stretchUntil)
+	}
+	if next, ok := m.until(m.maintenance); ok {
+		at = append(at, next)
+	}
+	if len(at) == 0 {
 		return 0, false
 	}
 	return slices.Min(at), true
@@ -109,6 +134,7 @@ func (m *Machine) install(model *config.Model) {
 	oldGroups, oldUnits, oldWatches := m.groupNamed, m.units, m.watchNamed
 	m.groups, m.watches = nil, nil
 	m.groupNamed, m.units, m.watchNamed = map[string]*group{}, map[string]*unit{}, map[string]*watch{}
+	m.maintenance, m.rebootWindows = mustParse(model.Server.Maintenance), mustParse(model.Reboot.Windows)
 	for _, c := range model.Groups {
 		g := oldGroups[c.Name]
 		if g == nil {
@@ -121,23 +147,40 @@ func (m *Machine) install(model *config.Model) {
 	for _, c := range model.Resources {
 		u := oldUnits[c.Name]
 		if u == nil {
-			u = &unit{state: Offline}
+			u = &unit{state: Offline, startedAt: never}
 		}
 		g := m.groupNamed[c.Group]
-		u.cfg, u.group, u.needs, u.neededBy = c, g, nil, nil
-		u.link(g.units)
+		u.cfg, u.group, u.needs, u.neededBy, u.watches = c, g, nil, nil, nil
 		g.units = append(g.units, u)
 		m.units[c.Name] = u
+	}
+	for _, g := range m.groups {
+		g.link()
 	}
 	for _, c := range model.Monitors {
 		w := oldWatches[c.Name]
 		if w == nil {
-			w = &watch{}
+			w = &watch{health: Unknown, announced: Unknown}
 		}
-		w.cfg = c
+		delete(oldWatches, c.Name)
+		w.cfg, w.index, w.target, w.maintenance = c, len(m.watches), m.units[c.Target], mustParse(c.Maintenance)
 		m.watches = append(m.watches, w)
 		m.watchNamed[c.Name] = w
+		if w.target != nil {
+			w.target.watches = append(w.target.watches, w)
+		}
 	}
+	for _, w := range m.watches {
+		w.parents = nil
+		for _, name := range w.cfg.Parents {
+			w.parents = append(w.parents, m.watchNamed[name])
+		}
+	}
+	for _, w := range oldWatches { // those that are gone
+		m.forget(w)
+		w.then = nil
+	}
+	m.allWatches = true
 }
 
 func (m *Machine) do(c Command) { m.out = append(m.out, c) }
@@ -168,23 +211,34 @@ func (m *Machine) settle() {
 			panic("decide: the state does not settle")
 		}
 		m.changed = false
+		m.watchActive() // before what they watch is stopped
 		for _, g := range m.groups {
 			m.changed = m.advance(g) || m.changed
 		}
 		m.changed = m.advanceService() || m.changed
 		m.changed = m.advanceReload() || m.changed
-		for _, w := range m.watches {
-			m.watchIfActive(w)
-		}
-		for _, w := range m.watches { // in order, for the same result each time
-			if m.delayed[w] && m.now >= w.restartAt {
-				m.changed = true
-				m.restart(w, w.last)
-			}
-		}
+		m.watchActive()
+		m.restartDelayed()
+		m.advanceGates()
 	}
 	m.calm()
+	if m.stretch > 1 && m.now >= m.stretchUntil {
+		m.endStretch("the time is over")
+	}
+	m.announceMaintenance()
 	m.stampStates(changed)
+}
+
+// restartDelayed begins the restarts whose time has come, in order of the
+// monitors, for the same result each time.
+func (m *Machine) restartDelayed() {
+	due := slices.SortedFunc(maps.Keys(m.delayed), func(a, b *watch) int { return a.index - b.index })
+	for _, w := range due {
+		if m.delayed[w] && m.now >= w.restartAt {
+			m.changed = true
+			m.restart(w, w.last)
+		}
+	}
 }
 
 // stampStates notes since when groups and resources are in their state, and
@@ -219,15 +273,20 @@ func (m *Machine) withheld(suppressed bool) (string, bool) {
 	case m.model.Server.RecoverySuppress:
 		return "recovery is suppressed for the whole server", true
 	case suppressed:
-		return "recovery is suppressed for this monitor", true
+		return "it is suppressed by the configuration", true
 	case m.service.state != Running:
 		return "the service is stopping", true
 	}
-	return "", false
+	return m.maintained(nil)
 }
 
 // observing reports whether decisions are only announced.
 func (m *Machine) observing() bool { return m.model.Mode != config.Protect }
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// never is a time before any other that can be told from now without overflow.
+const never = time.Duration(math.MinInt64 / 2)
 
 // severity orders final actions, mildest first.
 func severity(a recovery.Action) int { return slices.Index(recovery.FinalActions(), a) }

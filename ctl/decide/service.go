@@ -27,6 +27,10 @@ type service struct {
 	stopFailed bool // stopping a group failed
 }
 
+// down reports whether the machine goes down, too: then nothing is left
+// running for the sake of another group's stop.
+func (s *service) down() bool { return s.state != Running && (s.act != nil || s.server) }
+
 func (in StopService) apply(m *Machine) {
 	if m.service.state != Running {
 		return
@@ -44,7 +48,7 @@ func (m *Machine) stopService(in StopService, f *finalAct) {
 		f = nil
 	}
 	m.service.act, m.service.server = f, in.Server
-	m.reload = nil
+	m.reload, m.allWatches = nil, true
 	m.emit(event.ServiceStopping, "", "reason", in.Reason)
 	r := resource.Request{Event: resource.Start, Factor: resource.ServiceStop, LastAction: "NONE"}
 	switch {
@@ -122,7 +126,7 @@ func (m *Machine) advanceReload() bool {
 	if r == nil || slices.ContainsFunc(r.stopped, func(u *unit) bool { return u.group.busy() }) {
 		return false
 	}
-	m.reload = nil
+	m.reload, m.allWatches = nil, true
 	was := m.groups
 	m.install(r.model)
 	m.do(Swap{})

@@ -39,17 +39,41 @@ type unit struct {
 	shown    ResourceState // state of the last step, and since when
 	since    time.Duration
 	last     string // why the last operation failed
+
+	startedAt time.Duration // last start that succeeded; never: none
+	watches   []*watch      // whose probing may depend on it
+	watched   bool          // those were told last that it is active
 }
 
 func (u *unit) subject() string { return "resource/" + u.cfg.Name }
 
-// link connects u to those of before that it needs: the named ones, or all.
-func (u *unit) link(before []*unit) {
-	for _, b := range before {
-		if u.cfg.DependsOn == nil || slices.Contains(u.cfg.DependsOn, b.cfg.Name) {
-			u.needs = append(u.needs, b)
-			b.neededBy = append(b.neededBy, u)
+// link connects the units of g with those that they need: the named ones, or
+// all that stand before. Of all, only those are kept that nothing else before
+// needs: the others come first anyway, and links stay few in a long group.
+func (g *group) link() {
+	at := map[string]*unit{}
+	for _, u := range g.units {
+		at[u.cfg.Name] = u
+	}
+	needed := map[*unit]bool{} // by one that stands before
+	var ends []*unit           // that stand before and are not needed there
+	for _, u := range g.units {
+		needs := ends
+		if u.cfg.DependsOn != nil {
+			needs = nil
+			for _, name := range u.cfg.DependsOn {
+				if n := at[name]; n != nil && n != u && !slices.Contains(needs, n) {
+					needs = append(needs, n)
+				}
+			}
 		}
+		for _, n := range needs {
+			u.needs = append(u.needs, n)
+			n.neededBy = append(n.neededBy, u)
+			needed[n] = true
+		}
+		ends = append(ends, u)
+		ends = slices.DeleteFunc(slices.Clone(ends), func(e *unit) bool { return needed[e] })
 	}
 }
 
@@ -80,7 +104,7 @@ func (m *Machine) advanceUnit(u *unit) bool {
 	case u.goal == Online && u.state == Offline && u.mayStart():
 		u.state = Starting
 		u.op = m.begin(pending{unit: u})
-		m.do(StartResource{u.op, u.cfg.Name, u.request(), u.cfg.Timing.Start})
+		m.do(StartResource{u.op, u.cfg.Name, u.request(), m.stretched(u.cfg.Timing.Start)})
 	case u.goal == Offline && (u.state == Online || u.state == StopFailed && u.attempts <= u.cfg.StopRetry) && u.mayStop():
 		m.stopUnit(u)
 	case u.goal == Offline && u.state == StartFailed:
@@ -94,7 +118,7 @@ func (m *Machine) advanceUnit(u *unit) bool {
 func (m *Machine) stopUnit(u *unit) {
 	u.state = Stopping
 	u.op = m.begin(pending{unit: u})
-	m.do(StopResource{u.op, u.cfg.Name, u.request(), u.cfg.Timing.Stop})
+	m.do(StopResource{u.op, u.cfg.Name, u.request(), m.stretched(u.cfg.Timing.Stop)})
 }
 
 func (u *unit) request() resource.Request {
@@ -110,8 +134,12 @@ func (u *unit) mayStart() bool {
 	})
 }
 
+// mayStop reports whether nothing that needs u runs any more. What could not
+// be stopped is not waited for, but what needs that in turn is.
 func (u *unit) mayStop() bool {
-	return !slices.ContainsFunc(u.neededBy, func(n *unit) bool { return !n.down() && n.state != StopFailed })
+	return !slices.ContainsFunc(u.neededBy, func(n *unit) bool {
+		return !n.down() && !(n.state == StopFailed && n.mayStop())
+	})
 }
 
 // unitEnded takes the outcome of the operation of u.
@@ -120,7 +148,7 @@ func (m *Machine) unitEnded(u *unit, failure string) {
 	u.last = failure
 	switch {
 	case u.state == Starting && failure == "":
-		u.state, u.attempts = Online, 0
+		u.state, u.attempts, u.startedAt = Online, 0, m.now
 		m.emit(event.ResourceStarted, u.subject())
 	case u.state == Starting:
 		u.attempts++

@@ -1,21 +1,36 @@
 package decide
 
 import (
+	"cmp"
 	"time"
 
+	"shisa/ctl/monitor"
 	"shisa/ctl/recovery"
 )
 
 // A View is what can be seen of the machine at one moment. It shares nothing
 // with it.
 type View struct {
-	Service   ServiceState
-	Held      bool // everything is suspended
-	Rescue    bool
-	Actions   int // machine-level actions that count against the limit
+	Service ServiceState
+	Held    bool // everything is suspended
+	Rescue  bool
+	Actions int // machine-level actions that count against the limit
+
+	Maintenance  string        // window of the whole server that is open; empty: none
+	Stretch      int           // by which timeouts are multiplied; 0 or 1: as configured
+	StretchUntil time.Duration // on the clock of Step
+	Waiting      []WaitingView // actions on the machine that must not be taken yet
+
 	Groups    []GroupView
 	Resources []ResourceView
 	Monitors  []MonitorView
+}
+
+// A WaitingView is an action on the machine that waits.
+type WaitingView struct {
+	Subject string
+	Action  recovery.Action
+	Reason  string // why it waits
 }
 
 // A GroupView is what can be seen of a group.
@@ -38,6 +53,7 @@ type MonitorView struct {
 	Name, Type, Target string
 	Probing            bool
 	Held, Dummy        bool
+	Idle               bool // its target is not active
 	Health             Health
 	Detail             string
 	Since              time.Duration // of the health, on the clock of Step
@@ -48,7 +64,11 @@ type MonitorView struct {
 
 // View returns what can be seen now.
 func (m *Machine) View() View {
-	v := View{Service: m.service.state, Held: m.allHeld, Rescue: m.rescue, Actions: m.limiter.count}
+	v := View{Service: m.service.state, Held: m.allHeld, Rescue: m.rescue, Actions: m.limiter.count,
+		Maintenance: m.maintaining, Stretch: m.stretch, StretchUntil: m.stretchUntil}
+	for _, f := range m.gated {
+		v.Waiting = append(v.Waiting, WaitingView{f.subject, f.action, cmp.Or(f.told, "the blockers are asked")})
+	}
 	for _, g := range m.groups {
 		v.Groups = append(v.Groups, GroupView{g.cfg.Name, g.state, g.since})
 		for _, u := range g.units {
@@ -77,6 +97,7 @@ func (w *watch) view() MonitorView {
 		health = Unknown
 	}
 	return MonitorView{Name: w.cfg.Name, Type: w.cfg.Type, Target: w.cfg.Target,
-		Probing: w.on, Held: w.held, Dummy: w.dummy, Health: health, Detail: w.detail, Since: w.since,
+		Probing: w.on, Held: w.held, Dummy: w.dummy, Idle: w.cfg.When == monitor.WhileActive && (w.target == nil || !w.target.active()),
+		Health: w.health, Detail: w.detail, Since: w.since,
 		Recovery: w.recovery, Decision: w.last, RestartAt: w.restartAt}
 }

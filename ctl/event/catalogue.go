@@ -71,10 +71,17 @@ var (
 		"Observing only: would have taken action {action} for {name}: {reason}").mend(`set mode = "protect" when you trust the decisions`)
 	LimitReached = define("reboot-limit", Critical, "Reboot limit reached",
 		"{count} machine-level actions without {window} of calm between: no more are taken, shisa observes only.").legacy("rm/100").mend("mend the cause, then: shisa limiter reset")
-	ActionIntent = define("action-intent", Critical, "Acting on the machine", "Action {action} on the machine follows: {reason}")
-	ActionFailed = define("action-failed", Error, "Action did not succeed", "Action {action} did not succeed: {error}. Next: {next}.")
-	ActionVoided = define("action-voided", Info, "Action not needed any more", "Action {action} for {name} is not taken: its condition no longer holds.")
-	ScriptRan    = define("script-ran", Info, "Script before the action ran", "Script before {action} for {name} ended: {status}.").legacy("rm/82")
+	ActionIntent   = define("action-intent", Critical, "Acting on the machine", "Action {action} on the machine follows: {reason}")
+	ActionFailed   = define("action-failed", Error, "Action did not succeed", "Action {action} did not succeed: {error}. Next: {next}.")
+	ActionVoided   = define("action-voided", Info, "Action not needed any more", "Action {action} for {name} is not taken: its condition no longer holds.")
+	ActionDeferred = define("action-deferred", Warning, "Action waits",
+		"Action {action} for {name} waits: {reason}. Its condition is checked again before it is taken.")
+	BlockerIgnored = define("blocker-ignored", Warning, "Blocker heeded long enough",
+		"Action {action} for {name} is no longer held up after {limit}: {reason}.")
+	Maintenance       = define("maintenance", Info, "Maintenance window", "Maintenance window {window} is {state}.")
+	TimeoutsStretched = define("timeouts-stretched", Info, "Timeouts are stretched", "Timeouts are multiplied by {ratio} for {for}: {reason}.")
+	TimeoutsAsBefore  = define("timeouts-as-before", Info, "Timeouts are as configured again", "Timeouts are as configured again: {reason}.")
+	ScriptRan         = define("script-ran", Info, "Script before the action ran", "Script before {action} for {name} ended: {status}.").legacy("rm/82")
 )
 
 // Keepalive and stall.

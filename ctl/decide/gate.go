@@ -1,0 +1,159 @@
+package decide
+
+import (
+	"slices"
+	"time"
+
+	"shisa/ctl/event"
+	"shisa/ctl/recovery"
+)
+
+// AskAgain is how long after "no" the blockers are asked once more.
+const AskAgain = 30 * time.Second
+
+// A stage is how far a final action has come on its way past the gate that
+// keeps the machine up while it must stay up:
+//
+//	waiting ──window open, store writable──► asking ──nothing forbids it──► passed
+//	   ▲                                        │ forbidden
+//	   └──────────── after AskAgain ────────────┘ for [config.Reboot].BlockLimit at most
+//
+// A monitor's action runs its script then and is confirmed by one more probe;
+// that of a resource is taken if the resource is still as it was.
+type stage int
+
+const (
+	waiting stage = iota
+	asking
+	passed
+)
+
+// admit lets f pass at once, or keeps it until it may. Only what takes the
+// whole machine down has to wait.
+func (m *Machine) admit(f *finalAct) {
+	if !f.action.OnMachine() || m.unable != "" {
+		m.pass(f)
+		return
+	}
+	f.stage = waiting
+	m.gated = append(m.gated, f)
+	m.advanceGate(f)
+}
+
+// advanceGates moves every action that waits.
+func (m *Machine) advanceGates() {
+	for _, f := range slices.Clone(m.gated) {
+		m.advanceGate(f)
+	}
+}
+
+func (m *Machine) advanceGate(f *finalAct) {
+	if f.stage != waiting || !slices.Contains(m.gated, f) {
+		return
+	}
+	if why := m.closed(); why != "" {
+		m.defer_(f, why)
+		return
+	}
+	r := m.model.Reboot
+	switch {
+	case r.Blocker == "" && len(r.BlockerFiles) == 0:
+		m.pass(f)
+	case f.blocked != "" && m.since(f.blockedAt) >= r.BlockLimit:
+		m.emit(event.BlockerIgnored, f.subject, "action", string(f.action), "limit", r.BlockLimit.String(), "reason", f.blocked)
+		m.pass(f)
+	case m.now >= f.askAt:
+		f.stage = asking
+		m.do(AskBlockers{m.begin(pending{ask: f}), r.Blocker, r.BlockerFiles, m.stretched(r.AskTimeout)})
+	}
+}
+
+// closed says why no action on the machine may be taken at present; empty: one
+// may.
+func (m *Machine) closed() string {
+	if m.storeDown {
+		return "the intent cannot be recorded: the state directory cannot be written"
+	}
+	if len(m.rebootWindows) == 0 {
+		return ""
+	}
+	if _, open := m.open(m.rebootWindows); !open {
+		return "no reboot window is open"
+	}
+	return ""
+}
+
+// defer_ tells once for each reason that f waits.
+func (m *Machine) defer_(f *finalAct, why string) {
+	if f.told != why {
+		f.told = why
+		m.emit(event.ActionDeferred, f.subject, "action", string(f.action), "reason", why)
+	}
+}
+
+// asked takes the answer of the blockers.
+func (m *Machine) asked(f *finalAct, forbidden string) {
+	if !slices.Contains(m.gated, f) {
+		return // its condition no longer holds
+	}
+	f.stage = waiting
+	if forbidden == "" {
+		m.pass(f)
+		return
+	}
+	if f.blocked == "" {
+		f.blockedAt = m.now
+	}
+	f.blocked, f.askAt = forbidden, min(m.now+AskAgain, f.blockedAt+m.model.Reboot.BlockLimit)
+	m.defer_(f, forbidden)
+}
+
+// pass goes on with f behind the gate.
+func (m *Machine) pass(f *finalAct) {
+	m.drop(f)
+	f.stage = passed
+	switch w, u := f.watch, f.unit; {
+	case w != nil:
+		m.prepare(w, f)
+	case u != nil && u.state != StartFailed && u.state != StopFailed:
+		m.emit(event.ActionVoided, f.subject, "action", string(f.action))
+	default:
+		m.onMachine(f)
+	}
+}
+
+// drop takes f out of those that wait.
+func (m *Machine) drop(f *finalAct) {
+	m.gated = slices.DeleteFunc(m.gated, func(g *finalAct) bool { return g == f })
+}
+
+// prepare runs the script before the final action of w and then looks once
+// more, if the action is one that cannot be taken back.
+func (m *Machine) prepare(w *watch, f *finalAct) {
+	m.script(w, w.cfg.Recovery.BeforeFinal, w.env("FINALACTION", 0), func() {
+		if w.final != f {
+			return // its condition no longer holds
+		}
+		if f.action.OnMachine() || f.action == recovery.StopService {
+			f.confirming = true
+			m.do(Probe{w.cfg.Name})
+			return
+		}
+		w.final = nil
+		m.local(w, f)
+	})
+}
+
+// gateDeadlines returns when something may change for those that wait.
+func (m *Machine) gateDeadlines() []time.Duration {
+	var at []time.Duration
+	for _, f := range m.gated {
+		if f.stage == waiting && f.askAt > m.now {
+			at = append(at, f.askAt)
+		}
+	}
+	if next, ok := m.until(m.rebootWindows); ok && len(m.gated) > 0 {
+		at = append(at, next)
+	}
+	return at
+}
