@@ -1,67 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * clpka: the bridge for eBPF. A program that watches over beats of its own, a
- * bpf_timer for instance, passes on what it sees. Where the kernel cannot
- * register kfuncs, or the headers had no types to build them with, the module
- * does without.
+ * bpf_timer for instance, passes on what it sees. Where the kernel cannot register
+ * kfuncs, or the headers had no types to build them with, the module does without.
  */
-
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/irq_work.h>
-#include <linux/kernel.h>
-#include <linux/module.h>
-#include <linux/string.h>
 
 #include "internal.h"
 
 #ifdef CLPKA_HAVE_KFUNCS
-
 static void clpka_do_miss(struct irq_work *work)
 {
-	clpka_check();
+	clpka_look_now();
 }
 
 static struct irq_work clpka_miss_work = IRQ_WORK_INIT_HARD(clpka_do_miss);
 
 __bpf_kfunc_start_defs();
 
-/**
- * clpka_bpf_beat() - ping the main countdown, if it is armed
- *
- * Context: any.
- */
+/* Pings the main countdown, if it is armed. Any context, as the others. */
 __bpf_kfunc void clpka_bpf_beat(void)
 {
 	clpka_ping();
 }
 
-/**
- * clpka_bpf_miss() - a beat was missed: let the main countdown run out now
- *
- * Does nothing when it is not armed.
- *
- * Context: any.
- */
+/* A beat was missed: lets the main countdown run out now, if it is armed. */
 __bpf_kfunc void clpka_bpf_miss(void)
 {
-	clpka_miss();
+	u64 old, deadline = atomic64_read(&clpka_main.deadline);
+
+	while (deadline != CLPKA_OFF) {
+		old = atomic64_cmpxchg(&clpka_main.deadline, deadline, CLPKA_MISSED);
+		if (old == deadline)
+			break;
+		deadline = old;
+	}
 	irq_work_queue(&clpka_miss_work);
 }
 
-/**
- * clpka_bpf_note() - leave words for the log, beside the note of user space
- * @text: the words
- * @text__sz: their number of bytes; what is over 127 is cut
- *
- * Context: any. Writers that race mix their words.
- */
+/* Leaves words for the log, beside the note of user space; 127 bytes, the rest is cut. */
 __bpf_kfunc void clpka_bpf_note(const char *text, u32 text__sz)
 {
-	u32 n = min_t(u32, text__sz, sizeof(clpka_bpf_text) - 1);
+	u32 n = min_t(u32, text__sz, 127);
 
-	memcpy(clpka_bpf_text, text, n);
-	clpka_bpf_text[n] = '\0';
+	memcpy(clpka_notes[1], text, n);
+	clpka_notes[1][n] = '\0';
 }
 
 __bpf_kfunc_end_defs();
@@ -80,18 +63,14 @@ static const struct btf_kfunc_id_set clpka_kfunc_set = {
 /* Returns 0 when programs can call us. */
 int clpka_bpf_init(void)
 {
-	static const enum bpf_prog_type types[] = {
-		BPF_PROG_TYPE_TRACING, BPF_PROG_TYPE_SYSCALL, BPF_PROG_TYPE_SCHED_CLS,
-	};
-	int i, err = -EOPNOTSUPP;
+	int err = THIS_MODULE->btf_data_size ? 0 : -EOPNOTSUPP;
 
-	if (!THIS_MODULE->btf_data_size)
-		return err;
-	for (i = 0; i < ARRAY_SIZE(types); i++) {
-		err = register_btf_kfunc_id_set(types[i], &clpka_kfunc_set);
-		if (err)
-			break;
-	}
+	if (!err)
+		err = register_btf_kfunc_id_set(BPF_PROG_TYPE_TRACING, &clpka_kfunc_set);
+	if (!err)
+		err = register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &clpka_kfunc_set);
+	if (!err)
+		err = register_btf_kfunc_id_set(BPF_PROG_TYPE_SCHED_CLS, &clpka_kfunc_set);
 	return err;
 }
 
@@ -99,16 +78,4 @@ void clpka_bpf_exit(void)
 {
 	irq_work_sync(&clpka_miss_work);
 }
-
-#else
-
-int clpka_bpf_init(void)
-{
-	return -EOPNOTSUPP;
-}
-
-void clpka_bpf_exit(void)
-{
-}
-
 #endif

@@ -9,16 +9,20 @@
 #ifndef _CLPKA_COMPAT_H
 #define _CLPKA_COMPAT_H
 
+#include <linux/device.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/kernel.h>
 #include <linux/kobject.h>
 #include <linux/ktime.h>
+#include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
 #include <linux/reboot.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
+#include <linux/string.h>
 #include <linux/suspend.h>
 #include <linux/sysrq.h>
 #include <linux/version.h>
@@ -62,6 +66,10 @@
 
 #ifndef clamp			/* 2.6.25 */
 #define clamp(v, lo, hi)	min(max(v, lo), hi)
+#endif
+
+#ifndef min3			/* 2.6.37 */
+#define min3(x, y, z)		min(min(x, y), z)
 #endif
 
 #if CLPKA_BEFORE(2, 6, 26)
@@ -254,9 +262,23 @@ static inline void clpka_sysrq_w(void)
 #define sched_show_task(t)	((void)(t))
 #endif
 
+/*
+ * Whether a console may print what it is given later, from a thread: on PREEMPT_RT, and
+ * since 6.13 drivers have been converted one by one. A WARN makes them print at once.
+ */
+#define CLPKA_CONSOLES_LAG	(IS_ENABLED(CONFIG_PREEMPT_RT) || !CLPKA_BEFORE(6, 13, 0))
+#ifndef IS_ENABLED		/* 3.1 */
+#define IS_ENABLED(option)	0
+#endif
+
 #if defined(CONFIG_X86) && !CLPKA_BEFORE(3, 10, 0)
 #include <asm/nmi.h>
-#define CLPKA_HAVE_NMI
+#else				/* for other architectures too */
+#define NMI_UNKNOWN		0
+#define NMI_DONE		0
+#define NMI_HANDLED		1
+#define register_nmi_handler(type, fn, flags, name) ((void)(fn), -EOPNOTSUPP)
+#define unregister_nmi_handler(type, name) do { } while (0)
 #endif
 
 /* -- the device -------------------------------------------------------------- */
@@ -278,10 +300,33 @@ static inline void clpka_sysrq_w(void)
 #define sysfs_emit(buf, fmt, ...) scnprintf(buf, PAGE_SIZE, fmt, ##__VA_ARGS__)
 #endif
 
+#ifndef ATTRIBUTE_GROUPS	/* 3.11 */
+#define ATTRIBUTE_GROUPS(name) \
+	static const struct attribute_group name##_group = { .attrs = name##_attrs }
+#endif
+
 #if CLPKA_BEFORE(2, 6, 21)	/* misc devices had a class_device: no attributes there */
 #define this_device		class
 #define sysfs_create_group(kobj, group) ((void)(kobj), (void)(group), 0)
-#define sysfs_remove_group(kobj, group) ((void)(kobj), (void)(group))
+#endif
+
+#if CLPKA_BEFORE(4, 1, 0)	/* attributes came after the device; they go with it */
+#define CLPKA_MISC_GROUPS(list)
+static inline int clpka_misc_register(struct miscdevice *misc, const struct attribute_group *group)
+{
+	int err = misc_register(misc);
+
+	if (!err) {
+		err = sysfs_create_group(&misc->this_device->kobj, group);
+		if (err)
+			misc_deregister(misc);
+	}
+	return err;
+}
+
+#define misc_register(misc)	clpka_misc_register(misc, &clpka_group)
+#else
+#define CLPKA_MISC_GROUPS(list)	.groups = (list),
 #endif
 #if CLPKA_BEFORE(2, 6, 22)
 #define kobject_uevent_env(kobj, action, env) ((void)(env), kobject_uevent(kobj, action))

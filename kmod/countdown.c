@@ -1,43 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * clpka: the countdown.
+ * clpka: the countdown, and what it does when it has run out.
  *
- * Every online CPU has a pinned timer of its own that runs in hard interrupt
- * context, on PREEMPT_RT too, and looks at the shared deadlines. One CPU that
- * still takes interrupts is enough to act. A ping only moves a deadline; the
- * timers find that out when they expire, and start anew for the time that is
- * left, CLPKA_PERIOD_NS at most. The period bounds what nobody told them: a
- * timer that left with its CPU, a beat missed in NMI context.
+ * Every online CPU has a pinned timer of its own in hard interrupt context, on
+ * PREEMPT_RT too, and all look at the same deadlines: one CPU that still takes
+ * interrupts is enough. A ping only stores a deadline; the timers see it when they
+ * expire, and start anew for the time that is left, CLPKA_PERIOD_NS at most. The
+ * period bounds what nobody told them: a timer that left with its CPU, a beat
+ * missed in NMI context.
  */
-
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cpumask.h>
-#include <linux/hrtimer.h>
-#include <linux/kernel.h>
-#include <linux/notifier.h>
 #include <linux/percpu.h>
-#include <linux/smp.h>
-#include <linux/suspend.h>
 
 #include "internal.h"
 
 #define CLPKA_PERIOD_NS		((u64)NSEC_PER_SEC)
+#define CLPKA_SILENT_NS		(3 * CLPKA_PERIOD_NS / 2)	/* a CPU that missed its timer */
+/* How long acting may take, records of a crash included, before the next CPU tries. */
+#define CLPKA_TURN_NS		((u64)NSEC_PER_SEC)
+/* How long an orderly power-off may take at least before it becomes a reset. */
+#define CLPKA_POWER_OFF_NS	(10 * (u64)NSEC_PER_SEC)
+#define CLPKA_STACKS		16	/* shown at most: of tasks, of CPUs */
+#define CLPKA_LINE		200	/* of a note; what is longer is broken */
+
+static int evidence_ms = 200;
+module_param(evidence_ms, int, 0644);
+MODULE_PARM_DESC(evidence_ms, "Time for evidence before acting, in ms (0 to 10000, default 200)");
+
+static int nmi;
+module_param(nmi, int, 0444);
+MODULE_PARM_DESC(nmi, "1: an unknown NMI acts when the deadline has passed; x86 (0 or 1, default 0)");
 
 CLPKA_ATOMIC64_LOCK;
 
-struct clpka_countdown clpka_main = {
-	.name = "main",
-	.timeout_ms = 60000,
-	.action = CLPKA_ACTION_RESET,
-};
-
-struct clpka_countdown clpka_down = {
-	.name = "shutdown",
-	.action = CLPKA_ACTION_RESET,
-};
-
+struct clpka_countdown clpka_main = { .name = "main" };
+struct clpka_countdown clpka_down = { .name = "shutdown" };
 struct clpka_ping clpka_pings;
+const char * const clpka_action_names[] = { "none", "reset", "panic", "crash", "power_off" };
+char clpka_notes[2][CLPKA_NOTE_MAX + 1];
+bool clpka_suspending;
 
 /* One CPU's timer, and when that CPU last looked. */
 struct clpka_cpu {
@@ -47,37 +50,153 @@ struct clpka_cpu {
 };
 
 static DEFINE_PER_CPU(struct clpka_cpu, clpka_cpu);
-static bool clpka_suspending;
 
-bool clpka_paused(void)
+/* What has run out; written once, before clpka_limit says so. */
+static unsigned long clpka_acting;
+static u32 clpka_action;
+static u64 clpka_grace_ns;		/* for an orderly power-off */
+static atomic64_t clpka_limit;		/* when the next CPU acts; 0: nothing ran out */
+static atomic_t clpka_to_show = ATOMIC_INIT(CLPKA_STACKS);
+
+static void clpka_do_power_off(struct work_struct *work)
 {
-	return READ_ONCE(clpka_suspending);
+	kernel_power_off();
+	emergency_restart();	/* it came back: there is no way to power off */
 }
 
-/* Claims a deadline that has passed. Only one caller gets it. */
-static bool clpka_claim(struct clpka_countdown *cd, u64 deadline)
-{
-	bool acts = READ_ONCE(cd->action) != CLPKA_ACTION_NONE;
+static DECLARE_WORK(clpka_power_off_work, clpka_do_power_off);
 
-	return atomic64_cmpxchg(&cd->deadline, deadline,
-				acts ? CLPKA_OFF : CLPKA_WAITING) == deadline;
+/*
+ * Acts, unless another CPU took the turn that ended at @limit. Any context. CPUs
+ * act one after the other: two at once would spoil each other's crash record.
+ */
+static void clpka_act(u64 limit)
+{
+	u32 action = READ_ONCE(clpka_action);
+	u64 turn = action == CLPKA_ACTION_POWER_OFF ? clpka_grace_ns : CLPKA_TURN_NS;
+
+	if (atomic64_cmpxchg(&clpka_limit, limit, ktime_get_mono_fast_ns() + turn) != limit)
+		return;
+	switch (action) {
+	case CLPKA_ACTION_POWER_OFF:
+		WRITE_ONCE(clpka_action, CLPKA_ACTION_RESET);	/* the next turn */
+		atomic_set(&clpka_to_show, 0);
+		schedule_work(&clpka_power_off_work);
+		return;
+	case CLPKA_ACTION_PANIC:
+		panic("clpka: not pinged in time");
+	case CLPKA_ACTION_CRASH:
+		__builtin_trap();	/* an oops in interrupt context is fatal */
+	}
+	emergency_restart();
+}
+
+static void clpka_print_note(const char *text)
+{
+	while (*text) {
+		int n = min_t(size_t, strcspn(text, "\n"), CLPKA_LINE);
+
+		pr_emerg("note: %.*s\n", n, text);
+		text += n;
+		text += *text == '\n';
+	}
+}
+
+/* CPUs that take no interrupts; tasks in uninterruptible sleep, and what they wait in. */
+static void clpka_print_stuck(u64 now, u64 until)
+{
+	struct task_struct *p, *t;
+	int cpu, left = CLPKA_STACKS;
+
+	for_each_online_cpu(cpu) {
+		const struct clpka_cpu *c = &per_cpu(clpka_cpu, cpu);
+		u64 seen = READ_ONCE(c->seen);
+
+		if (READ_ONCE(c->live) && now > seen + CLPKA_SILENT_NS)
+			pr_emerg("cpu%d took no timer interrupt for %lu ms\n", cpu,
+				 clpka_ms(now - seen));
+	}
+	rcu_read_lock();
+	for_each_process_thread(p, t) {
+		if (task_state_to_char(t) != 'D')
+			continue;
+		if (!left-- || ktime_get_mono_fast_ns() > until)
+			goto out;
+		sched_show_task(t);
+	}
+out:
+	rcu_read_unlock();
+}
+
+/* These lines are the record that is looked for after the next boot: keep them stable. */
+static void clpka_report(struct clpka_countdown *cd, u32 action, u64 deadline, u64 now)
+{
+	bool missed = deadline == CLPKA_MISSED;
+	u64 last = atomic64_read(&clpka_pings.last_ns);
+
+	pr_emerg("FIRED countdown=%s action=%s reason=%s timeout_ms=%u late_us=%lu\n",
+		 cd->name, clpka_action_names[action], missed ? "beat" : "timeout",
+		 READ_ONCE(cd->conf.timeout_ms),
+		 missed ? 0 : (unsigned long)div_u64(now - deadline, NSEC_PER_USEC));
+	pr_emerg("last ping %lu ms ago by %s[%d], pings %lu, longest gap %lu ms, system state %d\n",
+		 last ? clpka_ms(now - last) : 0, clpka_pings.comm, clpka_pings.pid,
+		 (unsigned long)atomic64_read(&clpka_pings.count),
+		 clpka_ms(atomic64_read(&clpka_pings.gap_max_ns)), (int)system_state);
+	clpka_print_note(clpka_notes[0]);
+	clpka_print_note(clpka_notes[1]);
+}
+
+/*
+ * The WARN is no bug report: it shows the registers of this CPU, and makes threaded
+ * consoles print what they have, which a mere pr_emerg() does not. Without such
+ * consoles an idle CPU does not spend the time: its registers say nothing.
+ */
+static void clpka_fire(struct clpka_countdown *cd, u64 deadline, u64 now)
+{
+	u64 evidence_ns = (u64)clamp(READ_ONCE(evidence_ms), 0, 10000) * NSEC_PER_MSEC;
+	u32 action = READ_ONCE(cd->conf.action);
+
+	if (action != CLPKA_ACTION_NONE) {
+		if (test_and_set_bit(0, &clpka_acting))
+			return;		/* the other countdown was faster */
+		clpka_action = action;
+		clpka_grace_ns = max(CLPKA_POWER_OFF_NS, (u64)cd->conf.timeout_ms * NSEC_PER_MSEC);
+		atomic64_xchg(&clpka_limit, now + evidence_ns);	/* a barrier */
+		/* A panic, ours or panic_on_warn's, must not hang for ever. */
+		if (!panic_timeout)
+			panic_timeout = 1;
+	}
+	clpka_report(cd, action, deadline, now);
+	if (action == CLPKA_ACTION_NONE)
+		return;
+	if (evidence_ns) {
+		clpka_print_stuck(now, now + evidence_ns / 2);
+		WARN_ON(current->pid || CLPKA_CONSOLES_LAG);
+	}
+	clpka_act(now + evidence_ns);
+}
+
+/* Fires if the deadline has passed, on one CPU only. Returns whether it did. */
+static bool clpka_expire(struct clpka_countdown *cd, u64 now)
+{
+	u64 deadline = atomic64_read(&cd->deadline);
+	bool acts = READ_ONCE(cd->conf.action) != CLPKA_ACTION_NONE;
+
+	if (deadline == CLPKA_OFF || deadline > now || READ_ONCE(clpka_suspending) ||
+	    atomic64_cmpxchg(&cd->deadline, deadline, acts ? CLPKA_OFF : CLPKA_WAITING) != deadline)
+		return false;
+	clpka_fire(cd, deadline, now);
+	return true;
 }
 
 /* Looks at one deadline. Returns ns until it is worth another look. */
 static u64 clpka_look(struct clpka_countdown *cd, u64 now)
 {
+	u64 pre = (u64)READ_ONCE(cd->conf.pretimeout_ms) * NSEC_PER_MSEC;
 	u64 deadline = atomic64_read(&cd->deadline);
-	u64 pre = (u64)READ_ONCE(cd->pretimeout_ms) * NSEC_PER_MSEC;
 
-	if (deadline == CLPKA_OFF)
-		return U64_MAX;
-	if (deadline <= now) {
-		if (clpka_claim(cd, deadline))
-			clpka_fire(cd, deadline, now);
+	if (deadline == CLPKA_OFF || clpka_expire(cd, now) || deadline <= now)
 		return CLPKA_PERIOD_NS;
-	}
-	if (!pre || deadline == CLPKA_WAITING)
-		return deadline - now;
 	if (deadline - now > pre)
 		return deadline - now - pre;
 	if (atomic64_xchg(&cd->warned, deadline) != deadline)
@@ -85,50 +204,56 @@ static u64 clpka_look(struct clpka_countdown *cd, u64 now)
 	return deadline - now;
 }
 
-/* Looks at everything. Returns ns until the next look; 0: nothing is armed. */
+/*
+ * Looks at everything. Returns ns until the next look; 0: nothing is armed. When a
+ * countdown has run out on another CPU, this one shows what it was doing, unless
+ * that was nothing, and acts when that CPU's turn is over.
+ */
 static u64 clpka_look_all(u64 now)
 {
-	u64 wait = clpka_fired(now);
+	u64 limit = atomic64_read(&clpka_limit);
 
-	if (wait)	/* another CPU gathers evidence; we see to its limit */
-		return wait;
+	if (limit && now >= limit) {
+		clpka_act(limit);
+		return NSEC_PER_MSEC;
+	}
+	if (limit) {
+		if (current->pid && atomic_dec_return(&clpka_to_show) >= 0)
+			dump_stack();
+		return limit - now;
+	}
 	if (!clpka_armed(&clpka_main) && !clpka_armed(&clpka_down))
 		return 0;
-	wait = CLPKA_PERIOD_NS;
-	if (!clpka_paused()) {
-		wait = min(wait, clpka_look(&clpka_main, now));
-		wait = min(wait, clpka_look(&clpka_down, now));
-	}
-	return wait;
+	if (READ_ONCE(clpka_suspending))
+		return CLPKA_PERIOD_NS;
+	return min3(CLPKA_PERIOD_NS, clpka_look(&clpka_main, now), clpka_look(&clpka_down, now));
+}
+
+void clpka_look_now(void)
+{
+	clpka_look_all(ktime_get_mono_fast_ns());
 }
 
 static enum hrtimer_restart clpka_tick(struct hrtimer *timer)
 {
 	struct clpka_cpu *c = container_of(timer, struct clpka_cpu, timer);
-	u64 now = ktime_get_mono_fast_ns();
-	u64 wait;
+	u64 now = ktime_get_mono_fast_ns(), wait = 0;
 
-	/* Our CPU went offline and the timer was moved here: retire. */
-	if (c != &per_cpu(clpka_cpu, smp_processor_id())) {
-		WRITE_ONCE(c->live, false);
-		return HRTIMER_NORESTART;
+	/* On another CPU ours went offline and the timer was moved: it retires. */
+	if (c == &per_cpu(clpka_cpu, smp_processor_id())) {
+		WRITE_ONCE(c->seen, now);
+		wait = clpka_look_all(now);
 	}
-	WRITE_ONCE(c->seen, now);
-	wait = clpka_look_all(now);
-	if (!wait) {
-		WRITE_ONCE(c->live, false);
-		return HRTIMER_NORESTART;
-	}
+	WRITE_ONCE(c->live, wait);
 	hrtimer_set_expires(timer, ns_to_ktime(now + wait));
-	return HRTIMER_RESTART;
+	return wait ? HRTIMER_RESTART : HRTIMER_NORESTART;
 }
 
 /* Starts the timer of this CPU anew. Interrupts are off. */
 static void clpka_start(void *unused)
 {
 	struct clpka_cpu *c = &per_cpu(clpka_cpu, smp_processor_id());
-	u64 now = ktime_get_mono_fast_ns();
-	u64 wait = clpka_look_all(now);
+	u64 now = ktime_get_mono_fast_ns(), wait = clpka_look_all(now);
 
 	if (!wait)
 		return;
@@ -137,51 +262,24 @@ static void clpka_start(void *unused)
 	hrtimer_start(&c->timer, ns_to_ktime(wait), HRTIMER_MODE_REL_PINNED_HARD);
 }
 
-/**
- * clpka_check() - look at the deadlines now
- *
- * Context: hard interrupt.
- */
-void clpka_check(void)
+/* Number of CPUs that watch. */
+unsigned int clpka_covered(void)
 {
-	clpka_look_all(ktime_get_mono_fast_ns());
+	unsigned int cpu, n = 0;
+
+	for_each_online_cpu(cpu)
+		n += READ_ONCE(per_cpu(clpka_cpu, cpu).live);
+	return n;
 }
 
-/**
- * clpka_check_nmi() - act from an NMI if the main deadline has passed
- *
- * A hardware watchdog set a bit later than we are may still get an NMI through
- * when every CPU has its interrupts off.
- *
- * Return: whether it was ours.
- */
-bool clpka_check_nmi(void)
-{
-	u64 now = ktime_get_mono_fast_ns();
-	u64 deadline = atomic64_read(&clpka_main.deadline);
-
-	if (deadline == CLPKA_OFF || deadline > now || clpka_paused() ||
-	    !clpka_claim(&clpka_main, deadline))
-		return false;
-	clpka_fire(&clpka_main, deadline, now);
-	return true;
-}
-
-/**
- * clpka_cover() - see to it that every online CPU watches the deadlines
- * @all: restart every timer, because a deadline came nearer; else only when a
- *	CPU has none, because it came online lately
- *
- * Waits for no CPU, so a stuck one does no harm: this CPU starts its own timer
- * first. Context: process.
+/*
+ * Sees to it that every online CPU watches. @all restarts every timer, because a
+ * deadline came nearer; else only if a CPU has none, because it came online lately.
+ * Waits for no CPU, so a stuck one does no harm: this CPU starts its own timer first.
  */
 void clpka_cover(bool all)
 {
-	int cpu;
-
-	for_each_online_cpu(cpu)
-		all |= !READ_ONCE(per_cpu(clpka_cpu, cpu).live);
-	if (!all)
+	if (!all && clpka_covered() == num_online_cpus())
 		return;
 	local_irq_disable();
 	clpka_start(NULL);
@@ -189,28 +287,21 @@ void clpka_cover(bool all)
 	on_each_cpu(clpka_start, NULL, 0);
 }
 
-/**
- * clpka_restart() - give a countdown its full time, armed before or not
- * @cd: the countdown
- *
- * The caller then calls clpka_cover().
- */
+/* Gives a countdown its full time, armed before or not. clpka_cover() is to follow. */
 void clpka_restart(struct clpka_countdown *cd)
 {
 	atomic64_set(&cd->deadline, ktime_get_mono_fast_ns() +
-		     (u64)READ_ONCE(cd->timeout_ms) * NSEC_PER_MSEC);
+		     (u64)READ_ONCE(cd->conf.timeout_ms) * NSEC_PER_MSEC);
 }
 
-/**
- * clpka_ping() - move the main deadline
- *
- * Context: any, NMI included. Takes no lock. Does not arm.
- * Return: whether there was something to ping.
+/*
+ * Moves the main deadline, if it is armed. Any context, NMI included: it takes no
+ * lock. Returns whether there was something to ping.
  */
 bool clpka_ping(void)
 {
 	u64 now = ktime_get_mono_fast_ns();
-	u64 next = now + (u64)READ_ONCE(clpka_main.timeout_ms) * NSEC_PER_MSEC;
+	u64 next = now + (u64)READ_ONCE(clpka_main.conf.timeout_ms) * NSEC_PER_MSEC;
 	u64 last, deadline = atomic64_read(&clpka_main.deadline);
 
 	if (deadline == CLPKA_OFF || deadline == CLPKA_MISSED)
@@ -224,47 +315,9 @@ bool clpka_ping(void)
 	return true;
 }
 
-/**
- * clpka_miss() - let an armed main countdown run out now
- *
- * Context: any, NMI included.
- */
-void clpka_miss(void)
-{
-	u64 deadline = atomic64_read(&clpka_main.deadline);
-
-	while (deadline != CLPKA_OFF && deadline != CLPKA_MISSED) {
-		u64 old = atomic64_cmpxchg(&clpka_main.deadline, deadline, CLPKA_MISSED);
-
-		if (old == deadline)
-			break;
-		deadline = old;
-	}
-}
-
-/* Number of CPUs that watch. */
-unsigned int clpka_covered(void)
-{
-	unsigned int n = 0;
-	int cpu;
-
-	for_each_online_cpu(cpu)
-		n += READ_ONCE(per_cpu(clpka_cpu, cpu).live);
-	return n;
-}
-
-/* For how long a CPU has not taken its timer interrupt; 0 if it has none. */
-u64 clpka_silence_ns(int cpu, u64 now)
-{
-	const struct clpka_cpu *c = &per_cpu(clpka_cpu, cpu);
-	u64 seen = READ_ONCE(c->seen);
-
-	return READ_ONCE(c->live) && now > seen ? now - seen : 0;
-}
-
 /*
- * While user space is frozen nobody can ping, and how long the machine sleeps
- * says nothing about its health: the countdowns stop, and start in full again.
+ * While user space is frozen nobody can ping, and how long the machine sleeps says
+ * nothing about its health: the countdowns stop, and start in full again.
  */
 static int clpka_pm(struct notifier_block *nb, unsigned long event, void *unused)
 {
@@ -284,28 +337,69 @@ static int clpka_pm(struct notifier_block *nb, unsigned long event, void *unused
 			clpka_restart(&clpka_down);
 		WRITE_ONCE(clpka_suspending, false);
 		clpka_cover(true);
-		break;
 	}
 	return NOTIFY_DONE;
 }
 
 static struct notifier_block clpka_pm_notifier = { .notifier_call = clpka_pm };
 
+static int clpka_power_off_failed(struct sys_off_data *data)
+{
+	pr_emerg("no way to power off worked: reset\n");
+	emergency_restart();
+	return NOTIFY_DONE;
+}
+
+/*
+ * Turns a power-off that fails into a reset, or not. On only while somebody has asked
+ * for protection: the handler makes the kernel believe that it can power off.
+ */
+void clpka_guard_power_off(bool on)
+{
+	static struct sys_off_handler *handler;
+
+	if (on == !!handler)
+		return;
+	if (!on) {
+		unregister_sys_off_handler(handler);
+		handler = NULL;
+		return;
+	}
+	handler = register_sys_off_handler(SYS_OFF_MODE_POWER_OFF, SYS_OFF_PRIO_LOW,
+					   clpka_power_off_failed, NULL);
+	if (IS_ERR(handler))
+		handler = NULL;
+}
+
+/*
+ * A hardware watchdog set a bit later than we are may still get an NMI through when
+ * every CPU has its interrupts off.
+ */
+static int clpka_nmi(unsigned int type, struct pt_regs *regs)
+{
+	return clpka_expire(&clpka_main, ktime_get_mono_fast_ns()) ? NMI_HANDLED : NMI_DONE;
+}
+
 int clpka_countdown_init(void)
 {
-	int cpu;
+	int cpu, err;
 
 	for_each_possible_cpu(cpu)
 		hrtimer_setup(&per_cpu(clpka_cpu, cpu).timer, clpka_tick,
 			      CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-	return register_pm_notifier(&clpka_pm_notifier);
+	err = register_pm_notifier(&clpka_pm_notifier);
+	return err || !nmi ? err : register_nmi_handler(NMI_UNKNOWN, clpka_nmi, 0, "clpka");
 }
 
 void clpka_countdown_exit(void)
 {
 	int cpu;
 
+	if (nmi)
+		unregister_nmi_handler(NMI_UNKNOWN, "clpka");
 	unregister_pm_notifier(&clpka_pm_notifier);
 	for_each_possible_cpu(cpu)
 		hrtimer_cancel(&per_cpu(clpka_cpu, cpu).timer);
+	cancel_work_sync(&clpka_power_off_work);
+	clpka_guard_power_off(false);
 }
