@@ -112,7 +112,7 @@ func Load(k *trial.Kernel, dir string) (*Witness, error) {
 	if err != nil {
 		return w, errors.Join(fmt.Errorf("map the page of beats: %w", err), w.Close())
 	}
-	if err := w.keep(dir); err != nil {
+	if err := w.keep(dir, reuse["page"] != nil); err != nil {
 		return w, errors.Join(err, w.Close())
 	}
 	if err := w.arm(); err != nil {
@@ -129,7 +129,7 @@ func mapped(fd int) ([]byte, error) {
 // the file of the former one goes, that timer ends.
 var kept = []string{"page", "missed", "clock"}
 
-func (w *Witness) keep(dir string) error {
+func (w *Witness) keep(dir string, taken bool) error {
 	if dir == "" {
 		return nil
 	}
@@ -138,6 +138,9 @@ func (w *Witness) keep(dir string) error {
 	}
 	for _, name := range kept {
 		path := filepath.Join(dir, name)
+		if name == "page" && taken {
+			continue // others may open it at any time
+		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("keep the page of beats: %w", err)
 		}
@@ -357,10 +360,16 @@ func (w *Witness) Close() error {
 	return errors.Join(append(errs, w.loaded.Close())...)
 }
 
-// Forget ends what was kept in dir: the timer stops when its last user is gone.
-func Forget(dir string) error {
+// Stop ends the timer that was kept in dir and leaves the page to whoever has it
+// mapped. It stops when this process lets go of it, too.
+func Stop(dir string) error { return remove(dir, "clock") }
+
+// Forget ends all that was kept in dir.
+func Forget(dir string) error { return remove(dir, kept...) }
+
+func remove(dir string, names ...string) error {
 	var errs []error
-	for _, name := range kept {
+	for _, name := range names {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -1,7 +1,8 @@
 // Package beat is the shared page on which every loop of the daemon proves that
 // it makes progress, and the keeper says what it made of it. The page is one
-// file of 4096 bytes on a tmpfs, mapped by both: a beat is an atomic store, and
-// neither side ever waits for the other. Its layout is in layout.go.
+// file of 4096 bytes on a tmpfs, or an array in the kernel (kernel.go), mapped by
+// both: a beat is an atomic store, and neither side ever waits for the other. Its
+// layout is in layout.go.
 //
 // A page may be torn, foreign or hostile: it is refused when its size, magic or
 // version are wrong, no number read from it is used as an index or a length, and
@@ -33,6 +34,7 @@ var ErrFull = fmt.Errorf("all %d slots are in use", MaxSlots)
 type Page struct {
 	p   *page
 	mem []byte // mapping; nil when the page is in memory only
+	id  uint32 // of the array in the kernel; 0: a file
 	now func() Time
 
 	mu   sync.Mutex
@@ -51,7 +53,8 @@ func New(now func() Time) *Page {
 	return p
 }
 
-// Create maps the page at path for the daemon. A valid page that is there
+// Create maps the page at path for the daemon: in a BPF file system an array in
+// the kernel, elsewhere a file. A valid page that is there
 // already is taken over in place, because the keeper has it mapped: its slots
 // are released, and what progress the previous daemon made last stays on
 // record, so that starting again and again does not count as progress. Anything
@@ -59,7 +62,11 @@ func New(now func() Time) *Page {
 func Create(path string) (*Page, error) {
 	p, err := Open(path)
 	if err != nil {
-		if err := replace(path); err != nil {
+		make := replace
+		if inKernel(path) {
+			make = replaceInKernel
+		}
+		if err := make(path); err != nil {
 			return nil, fmt.Errorf("create page of beats: %w", err)
 		}
 		if p, err = Open(path); err != nil {
@@ -78,6 +85,9 @@ func Create(path string) (*Page, error) {
 
 // Open maps the page at path. It wraps [ErrInvalid] when the file is not one.
 func Open(path string) (*Page, error) {
+	if inKernel(path) {
+		return openInKernel(path)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
@@ -87,16 +97,22 @@ func Open(path string) (*Page, error) {
 
 // FromFile maps the page in f and owns f from then on, also when it fails.
 func FromFile(f *os.File) (*Page, error) {
-	fail := func(err error) (*Page, error) {
+	st, err := f.Stat()
+	if err == nil && (!st.Mode().IsRegular() || st.Size() != Size) {
+		err = fmt.Errorf("%w: %d bytes, %s", ErrInvalid, st.Size(), st.Mode().Type())
+	}
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("map %s: %w", f.Name(), err)
 	}
-	st, err := f.Stat()
-	switch {
-	case err != nil:
-		return fail(err)
-	case !st.Mode().IsRegular() || st.Size() != Size:
-		return fail(fmt.Errorf("%w: %d bytes, %s", ErrInvalid, st.Size(), st.Mode().Type()))
+	return mapPage(f)
+}
+
+// mapPage maps f, of which the size is known to be right.
+func mapPage(f *os.File) (*Page, error) {
+	fail := func(err error) (*Page, error) {
+		f.Close()
+		return nil, fmt.Errorf("map %s: %w", f.Name(), err)
 	}
 	mem, err := unix.Mmap(int(f.Fd()), 0, Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
@@ -127,17 +143,23 @@ func (p *Page) File() *os.File { return p.file }
 // Intact reports whether the file behind the page still has its full size.
 // Touching a page beyond the end of its file kills the process with SIGBUS.
 func (p *Page) Intact() bool {
-	if p.file == nil {
-		return true
+	if p.file == nil || p.id != 0 {
+		return true // the kernel keeps an array whole
 	}
 	var st unix.Stat_t
 	return unix.Fstat(int(p.file.Fd()), &st) == nil && st.Size == Size
 }
 
-// Same reports whether both pages are mappings of one file.
+// Kernel reports whether the page is an array in the kernel.
+func (p *Page) Kernel() bool { return p.id != 0 }
+
+// Same reports whether both pages are mappings of one file or array.
 func (p *Page) Same(q *Page) bool {
 	if p.file == nil || q.file == nil {
 		return p == q
+	}
+	if p.id != 0 || q.id != 0 {
+		return p.id == q.id
 	}
 	var a, b unix.Stat_t
 	return unix.Fstat(int(p.file.Fd()), &a) == nil && unix.Fstat(int(q.file.Fd()), &b) == nil &&

@@ -33,6 +33,7 @@ const FireIn = time.Second
 // Options say with what a Protect works.
 type Options struct {
 	Page      string                                   // path of the page of beats, on a tmpfs
+	Kernel    string                                   // path of the page in a BPF file system, where one is mounted; empty: none
 	Socket    string                                   // of the keeper
 	Program   string                                   // of the keeper, started when none answers; empty: it is not ours to start
 	LastWords string                                   // file for the keeper's last words
@@ -71,10 +72,52 @@ type Protect struct {
 // progress is measured in memory only, and View says so.
 func New(o Options) *Protect {
 	p := &Protect{o: o, client: keeper.Client{Socket: o.Socket}, slots: map[string]*beat.Slot{}, told: map[string]string{}}
+	if p.page = inKernel(o.Kernel); p.page != nil {
+		p.o.Page = o.Kernel
+		return p
+	}
 	if p.page, p.pageErr = beat.Create(o.Page); p.pageErr != nil {
 		p.page = beat.New(nil)
 	}
 	return p
+}
+
+// inKernel makes the page an array in the kernel, which can then judge the beats,
+// too; nil: it cannot be one here.
+func inKernel(path string) *beat.Page {
+	if path == "" {
+		return nil
+	}
+	page, err := beat.Create(path)
+	switch {
+	case err != nil:
+		return nil
+	case !page.Kernel(): // no BPF file system is mounted there
+		_ = page.Close() // nobody knows of it
+		return nil
+	}
+	return page
+}
+
+// Page returns the page of beats.
+func (p *Protect) Page() *beat.Page { return p.page }
+
+// HandOver says from which age on a missed beat may be handed over, for the
+// countdown to act at once, and which process pings it. The age is never less
+// than the keeper itself allows; it is zero when nothing is armed, or when the
+// countdown guards the shutdown, which no beat prolongs.
+func (p *Protect) HandOver() (age time.Duration, pinger int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.model == nil || p.down || p.lost != nil || p.orders == nil {
+		return 0, 0
+	}
+	for _, e := range p.status.Engines {
+		if e.Armed && e.Driver != "none" {
+			return max(p.model.Stall.Timeout, p.model.Stall.Absence), p.status.PID
+		}
+	}
+	return 0, 0
 }
 
 // Beat returns the function with which a loop proves its progress.
