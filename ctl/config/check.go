@@ -26,6 +26,7 @@ func (r *reader) checkReferences() {
 		c.checkMonitor(&r.m.Monitors[i], r.monitors[i], label(monitorTable, r.m.Monitors[i].Name, i))
 	}
 	c.monitorCycle()
+	c.checkMembers()
 	if !r.problems.unusable() { // else the members may be among what is wrong
 		c.checkEmpty()
 	}

@@ -146,3 +146,47 @@ var homes = sync.OnceValue(func() map[string][]string {
 	add("[monitor.recovery]", &newRecoveryShape().set)
 	return all
 })
+
+// checkMembers looks at the monitors that monitors name in parameters of their
+// types: each must be there, and none may count on itself in a circle.
+func (c *names) checkMembers() {
+	listing := map[string][]*param.Spec{} // by type; most have none
+	for name, t := range c.reg.Monitors {
+		for _, sp := range t.Params().Specs() {
+			if sp.IsMonitors {
+				listing[name] = append(listing[name], sp)
+			}
+		}
+	}
+	for i := range c.m.Monitors {
+		m, at := &c.m.Monitors[i], c.monitors[i]
+		for _, sp := range listing[m.Type] {
+			path := label(monitorTable, m.Name, i) + "." + sp.Name
+			c.each(texts(m.Params[sp.Name]), at, sp.Name, path, func(name string, line int) {
+				c.known(monitorTable, c.monitorAt, name, line, path)
+			})
+		}
+	}
+	members := func(i int) (names []string) {
+		m := &c.m.Monitors[i]
+		for _, sp := range listing[m.Type] {
+			names = append(names, texts(m.Params[sp.Name])...)
+		}
+		return names
+	}
+	name := func(i int) string { return c.m.Monitors[i].Name }
+	if first, path := cyclePath(len(c.m.Monitors), name, c.monitorAt, members); path != "" {
+		key := listing[c.m.Monitors[first].Type][0].Name
+		c.add(c.monitors[first].at(key), label(monitorTable, name(first), first)+"."+key, "monitors count on each other: %s", path)
+	}
+}
+
+// texts returns the texts of a decoded list.
+func texts(v any) []string {
+	list, _ := v.([]any)
+	names := make([]string, 0, len(list))
+	for _, item := range list {
+		names = append(names, text(item))
+	}
+	return names
+}

@@ -43,6 +43,7 @@ type Spec struct {
 	IsRequired bool // absent or empty is a mistake
 	IsSecret   bool // value is kept out of logs, status output and collected logs
 	IsFile     bool // value names a file beside the configuration, such as a script; empty: none
+	IsMonitors bool // value lists names of other monitors
 
 	set   func(raw any) error
 	get   func() any // what a decoder would have yielded for the bound variable
@@ -62,6 +63,10 @@ func (s *Spec) Secret() *Spec { s.IsSecret = true; return s }
 // File says that the value names a file, usually a script. A relative path
 // starts at the directory of the configuration, which is checked to hold it.
 func (s *Spec) File() *Spec { s.IsFile = true; return s }
+
+// Monitors says that the values of a list are names of other monitors, which the
+// configuration must have.
+func (s *Spec) Monitors() *Spec { s.IsMonitors = true; return s }
 
 // NoDefault says of a list that leaving it out means something else than
 // writing an empty one; the variable is nil when it was left out.
