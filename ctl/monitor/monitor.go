@@ -38,6 +38,7 @@ type Finding struct {
 	Verdict Verdict
 	Detail  string // one line for the operator, at most DetailLimit bytes
 	Certain bool   // nothing is gained by looking again (a process has exited): retries are skipped
+	Known   bool   // an earlier probe has told of this very failure: recovery takes no further step for it
 }
 
 // DetailLimit bounds Finding.Detail in bytes; the scheduler cuts what is longer.
@@ -100,6 +101,12 @@ type Env struct {
 	Name   string // of the monitor
 	Dir    string // holds the monitor's scripts; empty in tests without any
 	Target Target // what the monitor is attached to; nil for none
+
+	// What a prober that judges the server itself looks at; nil in tests
+	// that need none.
+	Peers Peers
+	Mail  Mailbox // nil: messages are not for this type
+	Stall func() Stall
 }
 
 // A Target is the view that a prober has of the resource it is attached to.
@@ -123,7 +130,8 @@ type Spec[P any] struct {
 	Needs   []string // kernel features, capabilities and programs, as hwcompat names them
 	Params  func(*P, *param.Set)
 	New     func(P, Env) (Prober, error)
-	Example map[string]any // must decode; shown in the documentation
+	Takes   func(P, Message) bool // whether a message from outside is for such a monitor; nil: none is
+	Example map[string]any        // must decode; shown in the documentation
 }
 
 // A Type is a declared monitor type.
@@ -137,6 +145,7 @@ type Type struct {
 	params                  func() *param.Set
 	decode                  func(map[string]any, []string) []param.Mistake
 	build                   func(map[string]any, Env) (Prober, error)
+	takes                   func(map[string]any) func(Message) bool
 }
 
 // Define turns a declaration into a Type.
@@ -151,7 +160,7 @@ func Define[P any](s Spec[P]) Type {
 	if when == "" {
 		when = Always
 	}
-	return Type{
+	t := Type{
 		Name: s.Name, Alias: s.Alias, Title: s.Title, Doc: s.Doc, Timing: s.Timing, When: when,
 		NeedsTarget: s.Target, Needs: s.Needs, Example: s.Example,
 		params: func() *param.Set {
@@ -172,6 +181,13 @@ func Define[P any](s Spec[P]) Type {
 			return s.New(p, env)
 		},
 	}
+	if s.Takes != nil {
+		t.takes = func(raw map[string]any) func(Message) bool {
+			p, _ := parse(raw, nil)
+			return func(m Message) bool { return s.Takes(p, m) }
+		}
+	}
+	return t
 }
 
 // Params returns a fresh set of the declared parameters.
@@ -184,6 +200,15 @@ func (t Type) Check(raw map[string]any, known ...string) []param.Mistake { retur
 // New decodes raw, which holds the parameters of the type only, and returns a
 // prober for it.
 func (t Type) New(raw map[string]any, env Env) (Prober, error) { return t.build(raw, env) }
+
+// Takes returns whether a message is for a monitor with the parameters raw, as a
+// function; nil when messages are not for this type.
+func (t Type) Takes(raw map[string]any) func(Message) bool {
+	if t.takes == nil {
+		return nil
+	}
+	return t.takes(raw)
+}
 
 // Markdown writes the reference page of the type.
 func (t Type) Markdown(w io.Writer) {

@@ -49,6 +49,10 @@ type Command struct {
 	Limits []Limit // resource limits; others are inherited
 	Nice   int     // -20 to 19
 
+	// Input is what the command reads; nil: nothing. It stays the caller's,
+	// who may close it when Start has returned.
+	Input *os.File
+
 	// Output receives both streams; nil: they are kept in Result.Output.
 	// An *os.File is handed to the command itself, which may then outlive
 	// us; any other writer is fed from one goroutine of its own. If it is an

@@ -28,6 +28,10 @@ func (c *Command) fork(out uintptr, g *cgroup) (pid int, err error) {
 	if out == noOutput {
 		out = null.Fd()
 	}
+	in := null.Fd()
+	if c.Input != nil {
+		in = c.Input.Fd()
+	}
 	env, dir := c.Env, c.Dir
 	if env == nil {
 		env = BaseEnv()
@@ -36,7 +40,7 @@ func (c *Command) fork(out uintptr, g *cgroup) (pid int, err error) {
 		dir = "/"
 	}
 	attr := &syscall.ProcAttr{
-		Dir: dir, Env: env, Files: []uintptr{null.Fd(), out, out},
+		Dir: dir, Env: env, Files: []uintptr{in, out, out},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Credential: cred},
 	}
 	if g != nil {

@@ -6,8 +6,11 @@ import (
 	"shisa/ctl/monitor"
 	"shisa/ctl/monitor/types/custom"
 	"shisa/ctl/monitor/types/http"
+	"shisa/ctl/monitor/types/message"
+	"shisa/ctl/monitor/types/multi"
 	"shisa/ctl/monitor/types/pid"
 	"shisa/ctl/monitor/types/process"
+	"shisa/ctl/monitor/types/stall"
 	"shisa/ctl/monitor/types/systemd"
 	"shisa/ctl/monitor/types/tcp"
 )
@@ -17,8 +20,11 @@ func All() []monitor.Type {
 	return []monitor.Type{
 		custom.Type,
 		http.Type,
+		message.Type,
+		multi.Type,
 		pid.Type,
 		process.Type,
+		stall.Type,
 		systemd.Type,
 		tcp.Type,
 	}
