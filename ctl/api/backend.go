@@ -17,6 +17,7 @@ import (
 // error counts as internal. [CallerFrom](ctx) tells who asks.
 type Backend interface {
 	Operator
+	Messenger
 
 	// Status returns a snapshot. It never waits for a probe, a disk or the keeper.
 	Status(ctx context.Context) (Status, error)

@@ -41,7 +41,7 @@ type Route struct {
 
 // Routes lists everything that the API can do.
 func Routes() []Route {
-	return slices.Concat(readRoutes(), monitorRoutes(), unitRoutes(), serverRoutes(), operateRoutes())
+	return slices.Concat(readRoutes(), monitorRoutes(), unitRoutes(), serverRoutes(), operateRoutes(), notifyRoutes())
 }
 
 func readRoutes() []Route {
