@@ -18,6 +18,15 @@ type Operator interface {
 	Script(ctx context.Context, c ScriptCommand) (ScriptResult, error)
 	// Speed says how fast the processors run, and sets it first if asked to.
 	Speed(ctx context.Context, c SpeedCommand) (Result, error)
+	// Stop stops every group and then ends the daemon, which disarms the
+	// countdown. It returns when that is under way.
+	Stop(ctx context.Context, c StopCommand) (Result, error)
+}
+
+// A StopCommand ends the service. Where systemd runs it is better asked itself:
+// it starts again what ends without it.
+type StopCommand struct {
+	Reason string `json:"reason,omitempty"`
 }
 
 // Bounds of a StretchCommand, which are those of the original.
@@ -93,6 +102,7 @@ func operateRoutes() []Route {
 	return []Route{
 		post("/v1/stretch", "Give all probes more time for a while.", QuickTime, Backend.Stretch),
 		post("/v1/notes", "Write an event in the operator's own words.", QuickTime, Backend.Note),
+		post("/v1/stop", "Stop every group and the daemon.", QuickTime, Backend.Stop),
 		post("/v1/speed", "Set the clock of the processors, or tell it.", QuickTime, Backend.Speed),
 		{Method: "POST", Path: "/v1/scripts/{name}/run", Right: Control, Limit: ChangeTime, Body: ScriptCommand{}, Answer: ScriptResult{},
 			Doc: "Run a script of the folder " + ScriptDir + " beside the configuration.",

@@ -22,6 +22,11 @@ func (c *Client) Script(ctx context.Context, s api.ScriptCommand) (api.ScriptRes
 	return post[api.ScriptResult](ctx, c, "/v1/scripts/"+url.PathEscape(s.Name)+"/run", s)
 }
 
+// Stop stops every group and the daemon.
+func (c *Client) Stop(ctx context.Context, s api.StopCommand) (api.Result, error) {
+	return post[api.Result](ctx, c, "/v1/stop", s)
+}
+
 // Speed sets the clock of the processors, or tells it.
 func (c *Client) Speed(ctx context.Context, s api.SpeedCommand) (api.Result, error) {
 	return post[api.Result](ctx, c, "/v1/speed", s)

@@ -120,6 +120,13 @@ func (d *Daemon) Script(ctx context.Context, c api.ScriptCommand) (api.ScriptRes
 	return api.ScriptResult{Text: c.Name + " " + r.String(), OK: r.OK(), Status: status, Output: strings.ToValidUTF8(string(r.Output), "?")}, nil
 }
 
+// Stop stops every group and ends the daemon.
+func (d *Daemon) Stop(ctx context.Context, c api.StopCommand) (api.Result, error) {
+	d.record(ctx, "stop", c.Reason)
+	d.StopService(ctx, api.CallerFrom(ctx).String(), cmp.Or(c.Reason, "asked for"), false)
+	return api.Result{Text: "Groups are stopped, then shisad ends."}, nil
+}
+
 // Speed sets the clock of the processors, or tells it.
 func (d *Daemon) Speed(ctx context.Context, c api.SpeedCommand) (api.Result, error) {
 	root := cmp.Or(d.parts.SysDir, "/sys")

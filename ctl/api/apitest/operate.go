@@ -29,6 +29,11 @@ func (f *Fake) Script(_ context.Context, c api.ScriptCommand) (api.ScriptResult,
 	return api.ScriptResult{}, api.Errorf(api.NotFound, "there is no script %q", c.Name).Try("put it into /etc/shisa/" + api.ScriptDir)
 }
 
+// Stop implements api.Backend.
+func (f *Fake) Stop(context.Context, api.StopCommand) (api.Result, error) {
+	return api.Result{Text: "Groups are stopped, then shisad ends."}, nil
+}
+
 // Speed implements api.Backend.
 func (f *Fake) Speed(_ context.Context, c api.SpeedCommand) (api.Result, error) {
 	if c.Mode == "" {
