@@ -1,9 +1,6 @@
 package service
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -21,50 +18,111 @@ import (
 	"shisa/ctl/why"
 )
 
-// Limits of what is read as evidence.
-const (
-	crashFiles = 32        // of pstore
-	crashBytes = 256 << 10 // of one file
-	crashLines = 12        // kept of one file
-	wtmpBytes  = 1 << 20   // from its end
-)
+// lastWordsName is the keeper's file in the state directory.
+const lastWordsName = "last-words"
 
-// evidence gathers what survived the last time that the machine went down. What
-// cannot be read is left out.
-func (p *process) evidence(dir string, run *store.Run) why.Evidence {
-	e := why.Evidence{
-		Now:      why.Boot{ID: bootID(), Booted: time.Now().Add(-uptime())},
-		Run:      journal(run),
-		Watchdog: watchdogs(),
-		BMC:      bmcEvidence(),
-		Crashes:  slices.Concat(crashes("/sys/fs/pstore"), crashes("/var/lib/systemd/pstore/*")),
-		Logins:   logins("/var/log/wtmp"),
+// sameWords is how far apart the records of one moment may stand in places that
+// keep time in their own way: the event log of a BMC knows whole seconds.
+const sameWords = 2 * time.Second
+
+// A scene is where evidence is gathered: this machine, or a fixture of one. It
+// is only looked at.
+type scene struct {
+	root  string                       // "/"
+	state string                       // the state directory
+	now   why.Boot                     // the running kernel
+	bmc   func() (*ipmi.BMC, error)    // an error: there is none
+	fails func(what string, err error) // is told of what is there and cannot be read
+}
+
+// scene is this machine.
+func (p *process) scene(state string) scene {
+	return scene{root: "/", state: state, now: why.Boot{ID: bootID(), Booted: time.Now().Add(-uptime())},
+		bmc:   func() (*ipmi.BMC, error) { return ipmi.OpenBMC(bmcDevice) },
+		fails: func(what string, err error) { p.log.Error(what+" cannot be read", err, nil) }}
+}
+
+// gather collects what survived the last time that the machine went down. What
+// cannot be read is left out. Seen is the newest entry of the BMC's log when
+// this was done last, and is returned as it is now; nil: unknown.
+func (s scene) gather(run *store.Run, seen []byte) (why.Evidence, []byte) {
+	e := why.Evidence{Now: s.now, Run: journal(run)}
+	if run == nil || run.Boot == s.now.ID {
+		return e, seen // nothing went down
 	}
-	if run == nil {
-		return e
+	records := s.pstore()
+	e.Watchdog, e.Logins, e.Unclean = s.watchdogs(), s.logins(), s.unclean()
+	for _, r := range records {
+		if c, ok := r.crash(); ok {
+			e.Crashes = append(e.Crashes, c)
+		}
 	}
-	words, err := keeper.ReadLastWords(filepath.Join(dir, lastWordsName))
+	bmc := s.askBMC(run.First.Time, seen)
+	e.BMC = bmc.evidence
+	e.Words = words(s.written(run, records), kernelWords(run, records), bmc.words)
+	return e, bmc.newest
+}
+
+// written returns the records that the keeper's witness wrote in that boot, to
+// the disk and, as a kernel that has one lets it, to the part of pstore that
+// is for user space (Documentation/ABI/testing/pstore, "pmsg").
+func (s scene) written(run *store.Run, records []record) []why.Words {
+	all, err := keeper.ReadLastWords(filepath.Join(s.state, lastWordsName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.log.Error("the keeper's last words cannot be read", err, nil)
+		s.fails("the file of the keeper's last words", err)
 	}
-	for _, w := range words {
+	var list []why.Words
+	add := func(w keeper.LastWords, from string) {
 		if w.Boot == run.Boot {
-			e.Words = append(e.Words, why.Words{At: w.Time, Phase: w.Phase, Stall: w.Cause, Text: w.Text, Beat: w.Beat,
+			list = append(list, why.Words{At: w.Time, Phase: w.Phase, Stall: w.Cause, Text: w.Text, Beat: w.Beat, From: from,
 				Age: time.Duration(w.Age) * time.Millisecond, Limit: time.Duration(w.Limit) * time.Millisecond})
 		}
 	}
-	return e
+	for _, w := range all {
+		add(w, "")
+	}
+	for _, r := range records {
+		for _, w := range r.messages() {
+			if !slices.ContainsFunc(list, func(have why.Words) bool { return have.At.Equal(w.Time) && have.Phase == w.Phase }) {
+				add(w, "pstore")
+			}
+		}
+	}
+	return list
 }
 
-// lastWordsName is the keeper's file in the state directory.
-const lastWordsName = "last-words"
+// words puts what several places say in order, oldest first. Places are given
+// with the one that says most first; the others only add what came later.
+func words(places ...[]why.Words) []why.Words {
+	var all []why.Words
+	for _, place := range places {
+		var last time.Time // of the places before
+		for _, w := range all {
+			last = latest(last, w.At)
+		}
+		for _, w := range place {
+			if last.IsZero() || w.At.After(last.Add(sameWords)) {
+				all = append(all, w)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b why.Words) int { return a.At.Compare(b.At) })
+	return all
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
 
 // journal translates what our journal says of the boot that ended.
 func journal(r *store.Run) *why.Run {
 	if r == nil {
 		return nil
 	}
-	w := &why.Run{Boot: r.Boot, Last: r.Last.Time}
+	w := &why.Run{Boot: r.Boot, First: r.First.Time, Last: r.Last.Time}
 	if r.Armed != nil {
 		for _, a := range r.Armed.Engines {
 			w.Armed = append(w.Armed, why.Countdown{Role: a.Role, Driver: a.Driver, Device: a.Device, Identity: a.Identity,
@@ -80,12 +138,12 @@ func journal(r *store.Run) *why.Run {
 	return w
 }
 
-func watchdogs() []why.Watchdog {
-	var all []why.Watchdog
-	devices, err := wdt.List("/")
+func (s scene) watchdogs() []why.Watchdog {
+	devices, err := wdt.List(s.root)
 	if err != nil {
-		return nil
+		s.fails("the list of watchdog devices", err)
 	}
+	var all []why.Watchdog
 	for _, d := range devices {
 		w := why.Watchdog{Device: d.Name, Identity: d.Identity, Hardware: d.Hardware(), Fired: d.BootStatus&unix.WDIOF_CARDRESET != 0}
 		switch {
@@ -99,94 +157,50 @@ func watchdogs() []why.Watchdog {
 	return all
 }
 
-// bmcEvidence asks the BMC, where there is one; it changes nothing.
-func bmcEvidence() *why.BMC {
-	if _, err := os.Stat(bmcDevice); err != nil {
-		return nil
-	}
-	b, err := ipmi.OpenBMC(bmcDevice)
-	if err != nil {
-		return nil
-	}
-	defer b.Close() //nolint:errcheck // only read from
-	t, err := b.Timer()
-	if err != nil {
-		return nil
-	}
-	return &why.BMC{Expired: t.Expired}
-}
-
-// crashes reads what the kernel left in pstore (Documentation/ABI/testing/pstore),
-// there or where systemd-pstore(8) has moved it to.
-func crashes(dir string) []why.Crash {
-	names, err := filepath.Glob(filepath.Join(dir, "dmesg-*"))
-	if err != nil {
-		return nil
-	}
-	var all []why.Crash
-	for _, name := range names[:min(len(names), crashFiles)] {
-		info, err := os.Stat(name)
-		if err != nil {
-			continue
-		}
-		text, err := os.ReadFile(name)
-		if err != nil {
-			continue
-		}
-		all = append(all, crash(name, info.ModTime(), text[:min(len(text), crashBytes)]))
+// glob returns the files below the root that match one of the patterns. A
+// pattern is ours and never malformed.
+func (s scene) glob(patterns ...string) []string {
+	var all []string
+	for _, p := range patterns {
+		names, _ := filepath.Glob(filepath.Join(s.root, p))
+		all = append(all, names...)
 	}
 	return all
 }
 
-// telling are parts of kernel lines that say what happened.
-var telling = []string{"Kernel panic", "BUG:", "Oops", "Call Trace", "RIP:", "hung_task", "blocked for more than", "soft lockup",
-	"hard LOCKUP", "Out of memory", "clpka:", "softdog:", "sysrq:", "watchdog:", "shisa-keeper"}
-
-// crash takes the kind from the first line, "Panic#1 Part1", and the lines that
-// say what happened from the rest.
-func crash(name string, at time.Time, text []byte) why.Crash {
-	c := why.Crash{File: name, At: at}
-	s := bufio.NewScanner(bytes.NewReader(text))
-	for first := true; s.Scan(); first = false {
-		line := s.Text()
-		if kind, _, ok := strings.Cut(line, "#"); first && ok {
-			c.Kind = kind
-			continue
-		}
-		for _, part := range telling {
-			if strings.Contains(line, part) && len(c.Lines) < crashLines {
-				c.Lines = append(c.Lines, line)
-				break
-			}
-		}
-		c.Fired = c.Fired || strings.Contains(line, "clpka: FIRED") || strings.Contains(line, "softdog: Initiating")
+// named is a path as it is on the machine, without the root.
+func (s scene) named(path string) string {
+	if rest, ok := strings.CutPrefix(path, strings.TrimSuffix(s.root, "/")); ok {
+		return rest
 	}
-	return c
+	return path
 }
 
-// utmpSize is sizeof(struct utmp) of utmp(5) on 64-bit Linux; ut_type stands at
-// 0, ut_user at 44, ut_tv at 340.
-const utmpSize = 384
-
-// logins reads the last boot and the orderly shutdown before it from wtmp.
-func logins(name string) why.Logins {
-	var l why.Logins
-	b, err := os.ReadFile(name)
+// read returns the beginning of a file; nil: it cannot be read.
+func read(path string, limit int64) []byte {
+	f, err := os.Open(path)
 	if err != nil {
-		return l
+		return nil
 	}
-	if len(b) > wtmpBytes {
-		b = b[len(b)-wtmpBytes/utmpSize*utmpSize:]
+	defer f.Close()
+	text := make([]byte, limit)
+	n, _ := f.ReadAt(text, 0) // what is missing was not there
+	return text[:n]
+}
+
+// tail returns whole records of a size from the end of a file.
+func tail(path string, limit, size int64) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
 	}
-	for ; len(b) >= utmpSize; b = b[utmpSize:] {
-		user := unix.ByteSliceToString(b[44:76])
-		at := time.Unix(int64(binary.LittleEndian.Uint32(b[340:])), 0)
-		switch user {
-		case "shutdown":
-			l.Shutdown = at
-		case "reboot":
-			l.Boot = at
-		}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
 	}
-	return l
+	whole := info.Size() / size * size
+	text := make([]byte, min(whole, limit/size*size))
+	n, _ := f.ReadAt(text, whole-int64(len(text)))
+	return text[:n]
 }

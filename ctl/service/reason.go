@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"shisa/ctl/api"
-	"shisa/ctl/config"
 	"shisa/ctl/doctor"
 	"shisa/ctl/why"
 )
@@ -17,24 +16,26 @@ const reasonKey = "reason"
 type settled struct {
 	Boot    string      `json:"boot"`
 	Verdict why.Verdict `json:"verdict"`
+	BMCLog  []byte      `json:"bmc_log,omitempty"` // its newest entry then: what comes after it is new
 }
 
 // reason works out why the machine went down last, once in each boot. up says
 // that it did not go down since the daemon ran last.
-func (p *process) reason(ctx context.Context, m *config.Model) (v why.Verdict, up bool) {
+func (p *process) reason(ctx context.Context, s scene) (v why.Verdict, up bool) {
 	state := p.store.State()
 	run := &state.Current
 	if run.Boot == "" {
 		run = nil
 	}
-	e := p.evidence(m.Store.Dir, run)
+	var before settled
+	known := state.Cell(reasonKey, &before)
+	e, log := s.gather(run, before.BMCLog)
 	v = why.Analyse(e)
 	up = v.Cause == why.StillUp
-	var before settled
-	if up && state.Cell(reasonKey, &before) && before.Boot == e.Now.ID {
+	if up && known && before.Boot == s.now.ID {
 		return before.Verdict, true
 	}
-	if err := p.store.Save(ctx, reasonKey, settled{e.Now.ID, v}); err != nil {
+	if err := p.store.Save(ctx, reasonKey, settled{s.now.ID, v, log}); err != nil {
 		p.log.Error("the reason is not kept for the next start of the service", err, nil)
 	}
 	return v, up
@@ -42,5 +43,5 @@ func (p *process) reason(ctx context.Context, m *config.Model) (v why.Verdict, u
 
 // doctor looks at what the machine offers.
 func (p *process) doctor(ctx context.Context) (api.Doctor, error) {
-	return doctor.Examine(ctx, p.daemon.Model(), doctor.Options{Keeper: p.protect.View().Protection.Keeper.PID, Witnesses: true, Types: p.types})
+	return doctor.Examine(ctx, p.daemon.Model(), doctor.Options{Keeper: p.protect.View().Protection.Keeper.PID, Running: p.witness.Checks(), Types: p.types})
 }

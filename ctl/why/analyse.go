@@ -89,17 +89,25 @@ func stillUp(q *inquiry) (Verdict, bool) {
 		Summary: "The machine did not go down: only shisa was started again."}, true
 }
 
-// panicked: the kernel says so itself, and nobody had told it to.
+// panicked: the kernel says so itself, in pstore or to the BMC, and nobody had
+// told it to.
 func panicked(q *inquiry) (Verdict, bool) {
-	c, ok := q.crash("Panic")
-	if in, open := q.open(); !ok || open && strings.Contains(in.Action, "panic") || c.Fired {
+	c, recorded := q.crash("Panic")
+	e, told := q.entry(ByPanic)
+	if in, open := q.open(); !recorded && !told || open && strings.Contains(in.Action, "panic") || recorded && c.Fired {
 		return Verdict{}, false
 	}
-	v := Verdict{Cause: KernelPanic, Confidence: Certain, Action: "panic", Summary: "The kernel panicked" + about(c) + ".",
-		Evidence: []Line{c.line()}, Mend: "read the whole record: " + c.File}
 	if w, ok := q.words(); ok && countdownPanics(q.Run.Armed) {
 		// A countdown that panics leaves the same record; the keeper knew of it before.
 		return q.stall(w), true
+	}
+	v := Verdict{Cause: KernelPanic, Confidence: Certain, Action: "panic", Summary: "The kernel panicked."}
+	if recorded {
+		v.Summary, v.Mend = "The kernel panicked"+about(c)+".", "read the whole record: "+c.File
+		v.Evidence = append(v.Evidence, c.line())
+	}
+	if told {
+		v.Evidence = append(v.Evidence, e.line())
 	}
 	return v, true
 }
@@ -153,7 +161,7 @@ func fired(q *inquiry) (Verdict, bool) {
 			Summary: "A hardware watchdog reset the machine; shisa had not armed it, so another program did."}, true
 	}
 	return Verdict{Cause: KernelHang, Confidence: Likely, Action: q.action(true), Evidence: lines, Mend: "shisa doctor shows what would leave more evidence: pstore, kdump, a serial console",
-		Summary: "The kernel itself stood still: not even the keeper could write a word, and the hardware countdown reset the machine."}, true
+		Summary: "The kernel itself stood still, or the disk did so suddenly that nobody could write a word: the hardware countdown reset the machine."}, true
 }
 
 // crashed: the kernel left a record that is no panic.
@@ -203,28 +211,31 @@ func shutdown(q *inquiry) (Verdict, bool) {
 	return v, true
 }
 
-// outside: the BMC says what happened to the power.
+// outside: the BMC says what happened to the power. Power that was lost comes
+// first: a button may have brought it back.
 func outside(q *inquiry) (Verdict, bool) {
 	if q.BMC == nil {
 		return Verdict{}, false
 	}
-	for _, e := range slices.Backward(q.BMC.Entries) {
-		if !e.At.IsZero() && e.At.Before(q.Run.Last.Add(-bmcSlack)) || !e.Power && !e.Operator {
-			continue
-		}
-		line := []Line{{"BMC", "event log: " + e.Text + at(e.At)}}
-		if e.Power {
-			return Verdict{Cause: PowerLoss, Confidence: Certain, Evidence: line, Summary: "The power went away: the BMC recorded it."}, true
-		}
-		return Verdict{Cause: BMCAction, Confidence: Certain, Evidence: line,
-			Summary: "Somebody took the machine down through the BMC or its buttons: " + lower(trim(e.Text)) + "."}, true
+	lost := Verdict{Cause: PowerLoss, Confidence: Certain, Summary: "The power went away: the BMC recorded it."}
+	taken := Verdict{Cause: BMCAction, Confidence: Certain, Summary: "Somebody took the machine down through the BMC or its buttons"}
+	if e, ok := q.entry(ByPower); ok {
+		lost.Evidence = []Line{e.line()}
+		return lost, true
 	}
-	line := []Line{{"BMC", "cause of the last restart: " + q.BMC.Restart}}
-	switch cause := q.BMC.Restart; {
-	case strings.Contains(cause, "AC ") || strings.Contains(cause, "power lost"):
-		return Verdict{Cause: PowerLoss, Confidence: Likely, Evidence: line, Summary: "The power went away: the BMC names it as the cause of the restart."}, true
-	case strings.Contains(cause, "button") || strings.Contains(cause, "chassis control"):
-		return Verdict{Cause: BMCAction, Confidence: Likely, Evidence: line, Summary: "Somebody took the machine down through the BMC or its buttons: " + cause + "."}, true
+	if e, ok := q.entry(ByOperator); ok {
+		taken.Summary += ": " + lower(trim(e.Text)) + "."
+		taken.Evidence = []Line{e.line()}
+		return taken, true
+	}
+	switch q.BMC.By {
+	case ByPower:
+		lost.Confidence, lost.Evidence = Likely, []Line{q.BMC.restartLine()}
+		return lost, true
+	case ByOperator:
+		taken.Confidence, taken.Evidence = Likely, []Line{q.BMC.restartLine()}
+		taken.Summary += ": " + q.BMC.Restart + "."
+		return taken, true
 	}
 	return Verdict{}, false
 }

@@ -29,7 +29,7 @@ var (
 
 // cutOff is a boot that ended without an orderly end.
 func cutOff(change func(*Evidence)) Evidence {
-	e := Evidence{Now: Boot{ID: "new", Booted: booted}, Run: &Run{Boot: "old", Last: noon, Armed: []Countdown{softdog, bmc}}}
+	e := Evidence{Now: Boot{ID: "new", Booted: booted}, Run: &Run{Boot: "old", First: noon.Add(-time.Hour), Last: noon, Armed: []Countdown{softdog, bmc}}}
 	if change != nil {
 		change(&e)
 	}
@@ -121,8 +121,8 @@ var cases = map[string]struct {
 	}), want{UserStall, Certain, "", "reset", []string{"countdown in the kernel", "fired"}, []string{"clpka: FIRED"}}},
 
 	"shutdown hung in a service, a hardware countdown says so": {cutOff(func(e *Evidence) {
-		e.Run.Leaving, e.Run.Armed = leaving("poweroff", 2*time.Minute), []Countdown{onDown}
-		e.BMC = &BMC{Expired: true}
+		e.Run.Leaving, e.Run.Armed = leaving("poweroff", 2*time.Minute), []Countdown{onDown, bmc}
+		e.BMC = &BMC{Expired: true, Restart: "watchdog", By: ByTimer}
 	}), want{ShutdownStall, Certain, "", "reset", []string{"hung (shisa had come to: groups stopped)", "a power-off had been ordered by root"}, []string{"its watchdog timer has expired"}}},
 	"shutdown hung, only the clock says so": {cutOff(func(e *Evidence) { e.Run.Leaving, e.Run.Armed = leaving("reboot", 95*time.Second), []Countdown{onDown} }),
 		want{ShutdownStall, Likely, "", "reset", []string{"hung"}, []string{"95 s passed; the countdown of the shutdown was set to 90 s"}}},
@@ -143,8 +143,8 @@ var cases = map[string]struct {
 		e.Watchdog = []Watchdog{{Device: "watchdog1", Identity: "iTCO_wdt", Fired: true, Hardware: true}}
 	}), want{KernelHang, Likely, "", "reset", []string{"The kernel itself stood still"}, []string{"watchdog1 (iTCO_wdt)"}}},
 	"kernel hang, the BMC fired": {cutOff(func(e *Evidence) {
-		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(2 * time.Minute), Text: "Watchdog 2: hard reset", Watchdog: true}}}
-	}), want{KernelHang, Likely, "", "reset", []string{"kernel itself"}, []string{"Watchdog 2: hard reset"}}},
+		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(2 * time.Minute), Text: "watchdog: hard reset", By: ByTimer}}}
+	}), want{KernelHang, Likely, "", "reset", []string{"kernel itself"}, []string{"watchdog: hard reset"}}},
 	"a watchdog that another program armed": {cutOff(func(e *Evidence) {
 		e.Run.Armed = nil
 		e.Watchdog = []Watchdog{{Device: "watchdog0", Identity: "iTCO_wdt", Fired: true, Hardware: true}}
@@ -153,16 +153,49 @@ var cases = map[string]struct {
 		e.Crashes = []Crash{{File: "dmesg-1", At: noon.Add(time.Minute), Kind: "Oops", Lines: []string{"watchdog: BUG: soft lockup - CPU#1 stuck for 22s!"}}}
 	}), want{KernelHang, Likely, "", "", []string{"in trouble", "soft lockup"}, nil}},
 
+	"a panic that only the BMC was told of": {cutOff(func(e *Evidence) {
+		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(time.Minute), Text: "the operating system stopped: panic", By: ByPanic}}}
+	}), want{KernelPanic, Certain, "", "panic", []string{"The kernel panicked."}, []string{"operating system stopped"}}},
+	"a panic of the boot before, minutes ago": {cutOff(func(e *Evidence) {
+		e.Run.First = noon.Add(-time.Minute)
+		e.Crashes = []Crash{{File: "dmesg-ramoops-0", At: noon.Add(-70 * time.Second), Kind: "Panic", Lines: []string{"Kernel panic"}}}
+		e.Words = words("daemon_absent", "gone")
+	}), want{UserStall, Certain, "daemon_absent", "reset", nil, nil}},
+	"our module fired a month ago": {cutOff(func(e *Evidence) {
+		e.Crashes = []Crash{{File: "dmesg-efi-1", At: noon.Add(-700 * time.Hour), Kind: "Emergency", Fired: true, Lines: []string{"clpka: FIRED"}}}
+	}), want{Unknown, Possible, "", "", nil, nil}},
+	"the disk hung, the log of the BMC took the last word": {cutOff(func(e *Evidence) {
+		e.Words = []Words{{At: noon.Add(80 * time.Second), From: "event log of the BMC", Phase: "warning", Stall: "file_system"}}
+		e.Watchdog = []Watchdog{{Device: "watchdog0", Identity: "i6300ESB timer", Fired: true, Hardware: true}}
+	}), want{UserStall, Certain, "file_system", "reset", []string{"stood still: the file system did not answer"}, []string{"its last words (event log of the BMC), at 2026-11-23 12:01:20: warning, the file system did not answer"}}},
+	"last words in pstore": {cutOff(func(e *Evidence) {
+		e.Words = words("file_system", "frozen")
+		e.Words[1].From = "pstore"
+	}), want{UserStall, Certain, "file_system", "reset", nil, []string{"its last words (pstore), at"}}},
+
 	"power button": {cutOff(func(e *Evidence) {
-		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(time.Minute), Text: "Power button pressed", Operator: true}}}
-	}), want{BMCAction, Certain, "", "", []string{"its buttons: power button pressed"}, nil}},
-	"reset by a BMC command": {cutOff(func(e *Evidence) { e.BMC = &BMC{Restart: "chassis control command"} }),
+		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(time.Minute), Text: "Power button pressed", By: ByOperator}}}
+	}), want{BMCAction, Certain, "", "", []string{"its buttons: power button pressed."}, nil}},
+	"reset by a BMC command": {cutOff(func(e *Evidence) { e.BMC = &BMC{Restart: "chassis control command", By: ByOperator} }),
 		want{BMCAction, Likely, "", "", []string{"chassis control command"}, nil}},
 	"power loss seen by the BMC": {cutOff(func(e *Evidence) {
-		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(time.Minute), Text: "AC lost", Power: true}}}
+		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(time.Minute), Text: "AC lost", By: ByPower}}}
 	}), want{PowerLoss, Certain, "", "", []string{"power went away"}, nil}},
+	"power loss, then somebody pressed the button": {cutOff(func(e *Evidence) {
+		e.BMC = &BMC{Restart: "reset button", By: ByOperator,
+			Entries: []Entry{{Text: "AC lost", By: ByPower}, {At: noon.Add(time.Minute), Text: "power button pressed", By: ByOperator}}}
+	}), want{PowerLoss, Certain, "", "", []string{"power went away"}, []string{"AC lost"}}},
+	"power came back by itself": {cutOff(func(e *Evidence) { e.BMC = &BMC{Restart: "AC power came back", By: ByPower} }),
+		want{PowerLoss, Likely, "", "", nil, []string{"AC power came back"}}},
 	"an old entry of the BMC": {cutOff(func(e *Evidence) {
-		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(-time.Hour), Text: "AC lost", Power: true}}}
+		e.BMC = &BMC{Entries: []Entry{{At: noon.Add(-time.Hour), Text: "AC lost", By: ByPower}}}
+	}), want{Unknown, Possible, "", "", nil, nil}},
+	"a button that was pressed after the boot": {cutOff(func(e *Evidence) {
+		e.BMC = &BMC{Entries: []Entry{{At: booted.Add(time.Hour), Text: "power button pressed", By: ByOperator}}}
+	}), want{Unknown, Possible, "", "", nil, nil}},
+	"a timer of the BMC that we had not armed": {cutOff(func(e *Evidence) {
+		e.Run.Armed = []Countdown{softdog}
+		e.BMC = &BMC{Expired: true, Restart: "watchdog", By: ByTimer}
 	}), want{Unknown, Possible, "", "", nil, nil}},
 	"without a trace": {cutOff(func(e *Evidence) { e.Unclean = []string{"system.journal~"} }),
 		want{Unknown, Possible, "", "", []string{"without a trace"}, []string{"no orderly end is recorded", "system.journal~", "armed at the time: Software Watchdog at /dev/watchdog0, 90 s, reset"}}},

@@ -24,6 +24,7 @@ type Boot struct {
 // A Run is what our journal says of one boot of the machine.
 type Run struct {
 	Boot    string
+	First   time.Time // first record; zero: unknown
 	Last    time.Time // last record
 	Armed   []Countdown
 	Leaving *Leaving // nil: the service ran until the end, or was cut off
@@ -76,9 +77,11 @@ type Intent struct {
 	Outcome string // empty: it did what it was meant to, or nothing is known
 }
 
-// Words are last words of the keeper, or of its witness.
+// Words are last words of the keeper, or of its witness. The event log of a BMC
+// has room for phase and cause only.
 type Words struct {
 	At    time.Time
+	From  string // where they survived; empty: the keeper's own file
 	Phase string // "warning", "final", "recovered", "keeper_starved"
 	Stall string // the cause in one word: "realtime_hog", "daemon_stopped", …
 	Text  string // the same in a sentence
@@ -98,19 +101,29 @@ type Watchdog struct {
 
 // BMC is what the management controller says.
 type BMC struct {
-	Expired bool   // its watchdog timer fired since we asked it last
-	Restart string // cause of the last system restart (IPMI 2.0, 28.11): "power button", "reset button", "watchdog", "AC lost", …
-	Entries []Entry
+	Expired bool    // its watchdog timer fired since it was armed last
+	Restart string  // cause of the last restart in words (IPMI 2.0, 28.11); empty: unknown
+	By      Hand    // who that was
+	Entries []Entry // of the system event log, of about the time, oldest first
 }
 
 // An Entry of the system event log.
 type Entry struct {
-	At       time.Time // zero: unknown
-	Text     string
-	Watchdog bool // the timer ran out
-	Power    bool // power was lost
-	Operator bool // somebody used a button or a command of the BMC
+	At   time.Time // by our clock; zero: unknown
+	Text string
+	By   Hand
 }
+
+// A Hand is who took the machine down, as a BMC sees it from outside.
+type Hand string
+
+// Hands.
+const (
+	ByTimer    Hand = "timer"    // the watchdog timer ran out
+	ByPower    Hand = "power"    // power was lost
+	ByOperator Hand = "operator" // somebody used a button or a command of the BMC
+	ByPanic    Hand = "panic"    // the operating system told the BMC that it panicked
+)
 
 // A Crash is a record of the kernel in pstore.
 type Crash struct {

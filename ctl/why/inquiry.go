@@ -14,7 +14,35 @@ const (
 	shutdownSlack = 2 * time.Minute // wtmp before or after our last record
 	bmcSlack      = 5 * time.Minute // the BMC's clock is its own
 	crashSlack    = 2 * time.Minute
+	bootSlack     = time.Minute // after the boot began
 )
+
+// since is from when on something may have to do with the end of that boot:
+// shortly before our last record, and not before the boot's first one.
+func (q *inquiry) since(slack time.Duration) time.Time {
+	if t := q.Run.Last.Add(-slack); t.After(q.Run.First) {
+		return t
+	}
+	return q.Run.First
+}
+
+// entry returns the latest entry in the BMC's log of what one hand did.
+func (q *inquiry) entry(by Hand) (Entry, bool) {
+	if q.BMC == nil {
+		return Entry{}, false
+	}
+	for _, e := range slices.Backward(q.BMC.Entries) {
+		timely := e.At.IsZero() || !e.At.Before(q.Run.Last.Add(-bmcSlack)) && (q.Now.Booted.IsZero() || e.At.Before(q.Now.Booted.Add(bootSlack)))
+		if e.By == by && timely {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
+func (e Entry) line() Line { return Line{"BMC", "event log: " + e.Text + at(e.At)} }
+
+func (b *BMC) restartLine() Line { return Line{"BMC", "cause of the last restart: " + b.Restart} }
 
 // open returns the last intent that nothing is known to have come of.
 func (q *inquiry) open() (Intent, bool) {
@@ -38,7 +66,7 @@ func (q *inquiry) words() (Words, bool) {
 // crash returns the latest record of that kind in pstore; empty: of any kind.
 func (q *inquiry) crash(kind string) (Crash, bool) {
 	for _, c := range slices.Backward(q.Crashes) {
-		if !c.At.IsZero() && c.At.Before(q.Run.Last.Add(-crashSlack)) && !c.Fired {
+		if !c.At.IsZero() && c.At.Before(q.since(crashSlack)) {
 			continue // an older story
 		}
 		if kind == "" || c.Kind == kind {
@@ -57,18 +85,25 @@ func (q *inquiry) firedLines() (lines []Line, hardware bool) {
 			hardware = hardware || w.Hardware
 		}
 	}
-	if q.BMC == nil {
-		return lines, hardware
-	}
-	if q.BMC.Expired {
-		lines, hardware = append(lines, Line{"BMC", "its watchdog timer has expired"}), true
-	}
-	for _, e := range slices.Backward(q.BMC.Entries) {
-		if e.Watchdog && (e.At.IsZero() || !e.At.Before(q.Run.Last.Add(-bmcSlack))) {
-			return append(lines, Line{"BMC", "event log: " + e.Text + at(e.At)}), true
+	// The BMC's flag and cause stay until the timer is armed again: where we had
+	// not armed it they may be of years ago.
+	if q.BMC != nil && slices.ContainsFunc(q.Run.Armed, Countdown.ofBMC) {
+		if q.BMC.Expired {
+			lines, hardware = append(lines, Line{"BMC", "its watchdog timer has expired"}), true
+		}
+		if q.BMC.By == ByTimer {
+			lines, hardware = append(lines, q.BMC.restartLine()), true
 		}
 	}
+	if e, ok := q.entry(ByTimer); ok {
+		lines, hardware = append(lines, e.line()), true
+	}
 	return lines, hardware
+}
+
+// ofBMC reports whether c is the timer of a BMC, driven by us or by the kernel.
+func (c Countdown) ofBMC() bool {
+	return strings.HasPrefix(c.Driver, "ipmi") || c.Identity == "IPMI"
 }
 
 // action is what the armed countdown does; hardware asks for the hardware one.
@@ -102,8 +137,8 @@ func (q *inquiry) stall(w Words) Verdict {
 	if what == "" {
 		what = "a beat was missing, for a reason that the keeper could not see"
 	}
-	v.Summary = fmt.Sprintf("User space stood still for %s: %s. The countdown was not pinged any more, and its action followed: %s.",
-		seconds(w.Age), what, v.Action)
+	v.Summary = fmt.Sprintf("User space stood still%s: %s. The countdown was not pinged any more, and its action followed: %s.",
+		during(w.Age), what, v.Action)
 	v.Evidence = append([]Line{w.line()}, lines...)
 	return v
 }
@@ -225,8 +260,23 @@ func (q *inquiry) leavingLine() Line {
 }
 
 func (w Words) line() Line {
-	name := or(w.Beat, "of the daemon")
-	return Line{"keeper", fmt.Sprintf("its last words, at %s: beat %s was %s old, limit %s; %s", clock(w.At), name, seconds(w.Age), seconds(w.Limit), w.Text)}
+	text := "its last words"
+	if w.From != "" {
+		text += " (" + w.From + ")"
+	}
+	text += ", at " + clock(w.At) + ": "
+	if w.Limit == 0 {
+		return Line{"keeper", text + w.Phase + ", " + or(stallTexts[w.Stall], "cause unknown")}
+	}
+	return Line{"keeper", text + fmt.Sprintf("beat %s was %s old, limit %s; %s", or(w.Beat, "of the daemon"), seconds(w.Age), seconds(w.Limit), w.Text)}
+}
+
+// during is " for 90 s"; nothing when that is not known.
+func during(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return " for " + seconds(d)
 }
 
 func (c Crash) line() Line {

@@ -1,7 +1,6 @@
 // Package why works out why the machine went down last, from whatever survived:
 // our own journal, the keeper's last words, watchdog and BMC flags, pstore, the
-// login records. [Analyse] is pure; [Gather] reads the evidence below a root
-// directory, so that a fixture serves as well as a machine.
+// login records. [Analyse] is pure: who has the evidence gathers it (ctl/service).
 package why
 
 import "time"

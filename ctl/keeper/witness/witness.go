@@ -176,7 +176,7 @@ func (w *witness) record(m Message) *Record {
 // log tells the kernel's log in a sentence, and pstore in full as far as there
 // is room. Neither touches a disk.
 func (w *witness) log(r *Record) {
-	line := fmt.Sprintf("shisa: last words (%s): beat %s is %d ms old, limit %d ms: %s", r.Phase, r.Beat, r.Age, r.Limit, r.Text)
+	line := fmt.Sprintf("shisa: last words (%s, %s): beat %s is %d ms old, limit %d ms: %s", r.Phase, r.Cause, r.Beat, r.Age, r.Limit, r.Text)
 	if w.kmsg >= 0 {
 		unix.Write(w.kmsg, []byte("<2>"+short(line, 900)+"\n"))
 	}
