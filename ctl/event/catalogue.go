@@ -98,6 +98,8 @@ var (
 		"shisa-keeper does not answer: {error}. An armed countdown fires unless it comes back.").mend("systemctl restart shisa-keeper")
 	KeeperMissing = define("keeper-missing", Warning, "The keeper does not run",
 		"shisa-keeper cannot be reached: {error}. Observing only, nothing is armed anyway.").mend("systemctl start shisa-keeper")
+	KeeperOutdated = define("keeper-outdated", Warning, "The keeper is of another version",
+		"shisa-keeper goes on as version {version} instead of {wanted}: {error}.").mend("systemctl restart shisa-keeper")
 	KeeperBack = define("keeper-back", Info, "The keeper answers", "shisa-keeper answers again.")
 	StallDelay = define("stall-delay", Warning, "Progress is slow",
 		"Beat {beat} is late by {delay_ms} ms of {timeout_ms} ms.").legacy("userw/1")

@@ -36,6 +36,7 @@ type Options struct {
 	Kernel    string                                   // path of the page in a BPF file system, where one is mounted; empty: none
 	Socket    string                                   // of the keeper
 	Program   string                                   // of the keeper, started when none answers; empty: it is not ours to start
+	Version   string                                   // that the keeper is to have; empty: any
 	LastWords string                                   // file for the keeper's last words
 	Machine   choose.Machine                           // where countdowns are looked for
 	Emit      func(event.Event)                        // never nil
@@ -63,6 +64,7 @@ type Protect struct {
 	heard  time.Time // of status
 	lost   error     // why the keeper does not answer; nil: it does
 	told   map[string]string
+	stale  string             // version of a keeper that did not become ours
 	down   bool               // the shutdown is guarded
 	stop   context.CancelFunc // of the checks
 	checks sync.WaitGroup
@@ -223,7 +225,10 @@ func (p *Protect) reach(ctx context.Context) (keeper.Status, error) {
 		return keeper.Status{}, p.pageErr
 	}
 	status, err := p.client.Status(ctx)
-	if err == nil || p.o.Program == "" {
+	if err == nil {
+		return p.renew(ctx, status), nil
+	}
+	if p.o.Program == "" {
 		return status, err
 	}
 	status, serr := keeper.Spawn(ctx, p.o.Program, p.o.Socket)

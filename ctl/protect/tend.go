@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"shisa/ctl/beat"
@@ -130,7 +132,7 @@ func (p *Protect) keeperLost(err error, m *config.Model) {
 
 // reason says what to do about a keeper that cannot be reached.
 func reason(err error) string {
-	if errors.Is(err, keeper.ErrAbsent) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return "it does not run"
 	}
 	return err.Error()
