@@ -43,6 +43,16 @@ func rise() error {
 	return unix.Exec(self, os.Args, os.Environ())
 }
 
+// rename gives every thread the name under which operators look for the process:
+// executed as /proc/self/exe it is called "exe" (proc(5), comm). It helps people and
+// scripts only, so it may fail.
+func rename(name string) {
+	tasks, _ := os.ReadDir("/proc/self/task") // empty: nothing to rename
+	for _, task := range tasks {
+		_ = os.WriteFile("/proc/self/task/"+task.Name()+"/comm", []byte(name), 0)
+	}
+}
+
 // harden sets up the process for its task and returns what could not be done,
 // each with its consequence: in a container or without root it goes on without.
 func harden() []string {
@@ -55,6 +65,7 @@ func harden() []string {
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(memoryLimit)
 	lack(rise(), "not real-time: under load pings may be late")
+	rename("shisa-keeper")
 	// MCL_FUTURE without MCL_ONFAULT would make all that the Go runtime
 	// reserves resident: 87 MB.
 	err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
