@@ -12,13 +12,14 @@ const ProbeHistory = 20
 
 // Why explains one subject. Exactly one of Boot, Monitor, Group and Resource is set.
 type Why struct {
-	Subject  string        `json:"subject"` // "boot", "monitor/web", "group/db", "resource/apache"
+	Subject  string        `json:"subject"` // "boot", "shutdown", "monitor/web", "group/db", "resource/apache"
 	Summary  string        `json:"summary"` // one or two sentences
 	Boot     *why.Verdict  `json:"boot,omitempty"`
 	Monitor  *MonitorWhy   `json:"monitor,omitempty"`
 	Group    *Group        `json:"group,omitempty"`
 	Resource *Resource     `json:"resource,omitempty"`
-	Events   []event.Event `json:"events"` // the latest about the subject, oldest first
+	Timeline *Timeline     `json:"timeline,omitempty"` // of the last shutdown
+	Events   []event.Event `json:"events"`             // the latest about the subject, oldest first
 }
 
 // MonitorWhy is how a monitor came to its verdict.

@@ -11,13 +11,20 @@ import (
 )
 
 func (a *app) why() *cobra.Command {
-	return &cobra.Command{Use: "why [SUBJECT]", Short: "why the machine went down last, or why something is as it is",
+	var shutdown bool
+	c := &cobra.Command{Use: "why [SUBJECT]", Short: "why the machine went down last, or why something is as it is",
 		Long: "Without a subject: why the machine went down last, with the evidence.\n" +
-			"With one (a monitor, group or resource; monitor/NAME when names coincide): its last probes with their own log, and the decisions.",
+			"With one (a monitor, group or resource; monitor/NAME when names coincide): its last probes with their own log, and the decisions.\n" +
+			"With --shutdown: where the time of the last shutdown went, by process, sync and device.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			subject := ""
-			if len(args) == 1 {
+			switch {
+			case shutdown && len(args) > 0:
+				return fmt.Errorf("--shutdown takes no subject: %w", errUsage)
+			case shutdown:
+				subject = "shutdown"
+			case len(args) == 1:
 				subject = args[0]
 			}
 			w, err := a.client().Why(c.Context(), subject)
@@ -30,6 +37,8 @@ func (a *app) why() *cobra.Command {
 			a.writeWhy(w)
 			return nil
 		}}
+	c.Flags().BoolVar(&shutdown, "shutdown", false, "where the time of the last shutdown went")
+	return c
 }
 
 func (a *app) writeWhy(w api.Why) {
@@ -39,6 +48,9 @@ func (a *app) writeWhy(w api.Why) {
 	}
 	if w.Monitor != nil {
 		a.writeMonitor(*w.Monitor)
+	}
+	if w.Timeline != nil {
+		a.writeTimeline(*w.Timeline)
 	}
 	if len(w.Events) > 0 {
 		fmt.Fprintln(a.out, "\nevents")

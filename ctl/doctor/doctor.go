@@ -26,6 +26,7 @@ type Options struct {
 	Root      string          // of the file system; empty: /
 	Keeper    int             // process id of our keeper, whose devices are ours; 0: none
 	Witnesses bool            // try the eBPF programs, which takes up to some seconds
+	Running   []api.Check     // what a daemon's own witnesses say, instead of trying
 	Types     config.Registry // of monitors and resources; zero: their scripts and programs are not looked for
 }
 
@@ -41,7 +42,7 @@ func Examine(ctx context.Context, m *config.Model, o Options) (api.Doctor, error
 	d.Checks = append(d.Checks, permissions()...)
 	d.Checks = append(d.Checks, countdowns(ctx, m, choose.Machine{Root: root, Keeper: o.Keeper, DryRun: true})...)
 	d.Checks = append(d.Checks, devices(facts)...)
-	if o.Witnesses {
+	if d.Checks = append(d.Checks, o.Running...); o.Witnesses {
 		d.Checks = append(d.Checks, witnesses()...)
 	}
 	d.Checks = grouped(append(d.Checks, found(findings)...))

@@ -1,0 +1,176 @@
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"shisa/bpf"
+	"shisa/bpf/blockio"
+	"shisa/bpf/cgroup"
+	"shisa/bpf/exits"
+	"shisa/bpf/flight"
+	"shisa/bpf/stall"
+	"shisa/ctl/event"
+	"shisa/ctl/proc"
+)
+
+// deaths passes on who died, and notes who was killed for want of memory.
+func (w *Witness) deaths(ctx context.Context, set *bpf.Set) error {
+	if kernel, ok := set.Exits.(*exits.Kernel); ok {
+		kernel.OOM = w.oom
+	}
+	return set.Exits.Watch(ctx, func(e exits.Exit) {
+		if e.Start != 0 {
+			announce(proc.ID{PID: e.PID, Start: e.Start})
+		}
+		if e.OOM {
+			w.note(flight.Entry{At: e.At, Kind: flight.OOM, Subject: fmt.Sprintf("%s[%d]", e.Comm, e.PID), Cgroup: path(e.Cgroup)})
+		}
+	})
+}
+
+// oom is called by the reader of deaths when the kernel has chosen a victim.
+func (w *Witness) oom(e exits.Exit) {
+	w.o.Emit(event.OOMKill.New("", "pid", fmt.Sprint(e.PID), "comm", e.Comm))
+}
+
+// note puts evidence on record.
+func (w *Witness) note(e flight.Entry) {
+	w.say("record evidence", w.record.Add(e))
+	w.store.changed()
+}
+
+// scan looks at tasks and disks until ctx is done.
+func (w *Witness) scan(ctx context.Context, set *bpf.Set) {
+	var symbols stall.Symbols
+	tasks, disks := newEpisodes(), newEpisodes()
+	for sleep(ctx, scanEvery) {
+		if stalled, err := set.Tasks.Scan(); err == nil {
+			w.tasks(stalled, tasks, &symbols, time.Now())
+		}
+		if set.Blocks == nil {
+			continue
+		}
+		if late, err := set.Blocks.Scan(); err == nil {
+			w.disks(late, disks, time.Now())
+		}
+	}
+}
+
+// tasks turns the stalled tasks of one scan into evidence and events.
+func (w *Witness) tasks(stalled []stall.Task, e *episodes, symbols *stall.Symbols, now time.Time) {
+	e.begin()
+	for _, t := range stalled {
+		if len(t.StackText) == 0 && len(t.Stack) > 0 {
+			t.StackText = symbols.Names(t.Stack)
+		}
+		entry := flight.Entry{At: now, Kind: kinds[t.Kind], Subject: taskName(t), Cgroup: path(t.Cgroup),
+			For: t.For, Detail: detail(t), Stack: t.StackText}
+		w.note(entry)
+		if e.add(fmt.Sprint(t.TID, "@", t.Start, t.Kind), entry.Subject, t.For) {
+			where := ""
+			if s := flight.Suspects([]flight.Entry{entry}, now, time.Minute); len(s) > 0 && s[0].Where != "" {
+				where = " in " + s[0].Where
+			}
+			if entry.Cgroup != "" {
+				where += " (" + entry.Cgroup + ")"
+			}
+			w.o.Emit(event.TaskStalled.New("task/"+entry.Subject, "task", entry.Subject, "what", whats[t.Kind], "for", round(t.For), "where", where))
+		}
+	}
+	for _, over := range e.end() {
+		w.o.Emit(event.TaskGoesOn.New("task/"+over.subject, "task", over.subject, "for", round(over.lasted)))
+	}
+}
+
+var kinds = map[stall.Kind]flight.Kind{stall.Blocked: flight.Blocked, stall.Starved: flight.Starved, stall.Hog: flight.Hog}
+
+var whats = map[stall.Kind]string{
+	stall.Blocked: "is blocked in the kernel", stall.Starved: "gets no CPU", stall.Hog: "takes a CPU for itself",
+}
+
+// taskName is "comm[process]", with the thread where it is not the first.
+func taskName(t stall.Task) string {
+	if t.TID != t.PID {
+		return fmt.Sprintf("%s[%d/%d]", t.Comm, t.PID, t.TID)
+	}
+	return fmt.Sprintf("%s[%d]", t.Comm, t.PID)
+}
+
+// policies are those of sched(7) that matter to others.
+var policies = map[int]string{1: "FIFO", 2: "RR", 6: "DEADLINE"}
+
+func detail(t stall.Task) string {
+	var parts []string
+	if name := policies[t.Policy]; name != "" {
+		parts = append(parts, fmt.Sprintf("%s %d", name, 99-t.Priority))
+	}
+	if t.Kind == stall.Hog && t.Unswitched > 0 {
+		parts = append(parts, "without a switch for "+round(t.Unswitched))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// disks does the same with requests; one episode for each disk.
+func (w *Witness) disks(late []blockio.Request, e *episodes, now time.Time) {
+	e.begin()
+	for _, r := range late {
+		def, kind := event.DiskSlow, flight.SlowIO
+		if r.Hung {
+			def, kind = event.DiskHung, flight.HungIO
+		}
+		task := fmt.Sprintf("%s[%d]", r.Comm, r.PID)
+		w.note(flight.Entry{At: now, Kind: kind, Subject: r.Disk, Cgroup: path(r.Cgroup), For: r.Age,
+			Detail: fmt.Sprintf("%v of %d bytes at sector %d, issued by %s", r.Op, r.Bytes, r.Sector, task)})
+		if e.add(r.Disk+string(kind), r.Disk, r.Age) {
+			w.o.Emit(def.New("disk/"+r.Disk, "disk", r.Disk, "op", r.Op.String(), "bytes", fmt.Sprint(r.Bytes),
+				"sector", fmt.Sprint(r.Sector), "task", task, "for", round(r.Age)))
+		}
+	}
+	for _, over := range e.end() {
+		w.o.Emit(event.DiskGoesOn.New("disk/"+over.subject, "disk", over.subject))
+	}
+}
+
+// The shares of ten seconds in which tasks waited that are worth a note, in
+// percent: some task for a CPU, all tasks for memory or I/O.
+const (
+	worthSome = 50
+	worthFull = 20
+)
+
+// pressure notes what the whole machine lacks.
+func (w *Witness) pressure(now time.Time) {
+	all, err := stall.Pressures()
+	if err != nil {
+		if !errors.Is(err, stall.ErrNoPressure) {
+			w.say("read pressure", err)
+		}
+		return
+	}
+	for _, p := range all {
+		if p.Full10 < worthFull && (p.Resource != "cpu" || p.Some10 < worthSome) {
+			continue
+		}
+		w.note(flight.Entry{At: now, Kind: flight.Pressure, Subject: p.Resource,
+			For:    time.Duration(max(p.Full10, p.Some10) / 100 * float64(10*time.Second)),
+			Detail: fmt.Sprintf("some %.0f %%, all %.0f %% of the last 10 s", p.Some10, p.Full10)})
+	}
+}
+
+// path names a cgroup; empty: unknown, or the root, which tells nothing.
+func path(id uint64) string {
+	if id == 0 {
+		return ""
+	}
+	p, err := cgroup.Path(id)
+	if err != nil || p == "/" {
+		return ""
+	}
+	return p
+}
+
+func round(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }

@@ -1,0 +1,94 @@
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"shisa/bpf/flight"
+)
+
+// Files in the state directory: one of each kind for each boot, of which the two
+// latest boots are kept.
+const (
+	flightPrefix   = "flight."
+	timelinePrefix = "shutdown."
+)
+
+// A store keeps the flight record in the state directory.
+type store struct {
+	dir, boot string
+	mu        sync.Mutex // one writer
+	news      atomic.Bool
+}
+
+func (s *store) changed() { s.news.Store(true) }
+
+// run writes the record while there is something new, until ctx is done.
+func (s *store) run(ctx context.Context, r *flight.Recorder, log func(string, error)) {
+	for sleep(ctx, flushEvery) {
+		if !s.news.Swap(false) {
+			continue
+		}
+		if err := s.flush(r); err != nil {
+			log("keep the flight record", err)
+		}
+	}
+}
+
+// flush writes the whole record; it is there when flush returns nil.
+func (s *store) flush(r *flight.Recorder) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(r.Entries()) == 0 {
+		return nil
+	}
+	return replace(filepath.Join(s.dir, flightPrefix+s.boot), r.Snapshot())
+}
+
+// replace writes a file in one step: whoever reads it finds it as it was before
+// or as it is to be.
+func replace(name string, content []byte) error {
+	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Tidy removes the records of all boots but this one and the one before.
+func Tidy(dir, boot, before string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("tidy up records: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		for _, prefix := range []string{flightPrefix, timelinePrefix} {
+			of, ok := strings.CutPrefix(e.Name(), prefix)
+			if ok && of != boot && of != before {
+				if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					errs = append(errs, err)
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
