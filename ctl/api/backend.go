@@ -17,7 +17,6 @@ import (
 // error counts as internal. [CallerFrom](ctx) tells who asks.
 type Backend interface {
 	Operator
-	Messenger
 
 	// Status returns a snapshot. It never waits for a probe, a disk or the keeper.
 	Status(ctx context.Context) (Status, error)
@@ -47,6 +46,8 @@ type Backend interface {
 	Resume(ctx context.Context, c SuspendCommand) (Result, error)
 	// Shutdown starts an orderly shutdown and returns when it is under way.
 	Shutdown(ctx context.Context, c ShutdownCommand) (Result, error)
+	// Notify hands a message to the monitors that take it. None: NotFound.
+	Notify(ctx context.Context, c NotifyCommand) (Result, error)
 	// ResetLimiter sets the count of machine-level actions to zero.
 	ResetLimiter(ctx context.Context) (Result, error)
 	// PlanConfig checks a configuration and says what applying it would

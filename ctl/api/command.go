@@ -1,6 +1,13 @@
 package api
 
-import "shisa/ctl/event"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"shisa/ctl/event"
+	"shisa/ctl/monitor"
+)
 
 // An EventQuery selects events.
 type EventQuery = event.Query
@@ -121,4 +128,48 @@ type ConfigText struct {
 type Result struct {
 	Text  string `json:"text"`            // one sentence: what was done
 	Probe *Probe `json:"probe,omitempty"` // of a test
+}
+
+// A NotifyCommand tells monitors of type message of a failure that somebody
+// outside has seen. Monitor or Category must be set.
+type NotifyCommand struct {
+	Monitor  string `json:"monitor,omitempty"`  // only this one, whatever its category and keyword
+	Category string `json:"category,omitempty"` // at most monitor.CategoryLimit bytes
+	Keyword  string `json:"keyword,omitempty"`  // at most monitor.KeywordLimit bytes
+	Text     string `json:"text,omitempty"`     // for people; at most monitor.TextLimit bytes
+	Clear    bool   `json:"clear,omitempty"`    // what was told before no longer holds
+}
+
+// Check returns what is wrong with c, nil when nothing is.
+func (c NotifyCommand) Check() error {
+	if c.Monitor == "" && c.Category == "" {
+		return Errorf(BadRequest, "a message needs a category, or the monitor that it is for")
+	}
+	for _, part := range []struct {
+		name, text string
+		limit      int
+	}{{"category", c.Category, monitor.CategoryLimit}, {"keyword", c.Keyword, monitor.KeywordLimit}, {"text", c.Text, monitor.TextLimit}} {
+		switch {
+		case len(part.text) > part.limit:
+			return Errorf(TooLarge, "the %s has %d bytes, more than %d", part.name, len(part.text), part.limit)
+		case !utf8.ValidString(part.text) || strings.ContainsFunc(part.text, unicode.IsControl):
+			return Errorf(BadRequest, "the %s is not one line of text", part.name)
+		}
+	}
+	return nil
+}
+
+// String returns the command in short, for the record.
+func (c NotifyCommand) String() string {
+	verb, what := "notify", c.Category
+	if c.Clear {
+		verb = "clear"
+	}
+	if c.Keyword != "" {
+		what += "." + c.Keyword
+	}
+	if c.Monitor != "" {
+		what = strings.TrimSpace("monitor " + c.Monitor + " " + what)
+	}
+	return verb + " " + what
 }

@@ -41,7 +41,7 @@ type Route struct {
 
 // Routes lists everything that the API can do.
 func Routes() []Route {
-	return slices.Concat(readRoutes(), monitorRoutes(), unitRoutes(), serverRoutes(), operateRoutes(), notifyRoutes())
+	return slices.Concat(readRoutes(), monitorRoutes(), unitRoutes(), serverRoutes(), operateRoutes())
 }
 
 func readRoutes() []Route {
@@ -126,6 +126,7 @@ func serverRoutes() []Route {
 		post("/v1/suspend", "Stop all probing and recovery; the countdown stays armed.", QuickTime, Backend.Suspend),
 		post("/v1/resume", "Probe and recover again.", QuickTime, Backend.Resume),
 		post("/v1/shutdown", "Stop all groups and take the machine down.", ProbeTime, Backend.Shutdown),
+		post("/v1/notify", "Tell monitors of type message of a failure, or that one is over.", QuickTime, Backend.Notify),
 		{Method: "POST", Path: "/v1/limiter/reset", Right: Control, Limit: QuickTime, Answer: Result{},
 			Doc:  "Forget the machine-level actions that count against the limit.",
 			call: func(ctx context.Context, b Backend, _ *request) (any, error) { return b.ResetLimiter(ctx) }},

@@ -110,6 +110,7 @@ func (t target) Process() (pid int, start uint64, ok bool) {
 // watch begins or ends the probing of a monitor. It gets a new prober each
 // time, so that nothing that an old one remembers of its target survives.
 func (d *Daemon) watch(name string, on bool) {
+	d.peers.tell(name)
 	if !on {
 		delete(d.watched, name)
 		d.log("monitor is not probed any more", d.sched.Remove(name))
@@ -136,7 +137,7 @@ func (d *Daemon) watch(name string, on bool) {
 
 // prober makes the prober of a monitor.
 func (d *Daemon) prober(m *config.Model, w config.Monitor) (monitor.Prober, error) {
-	env := monitor.Env{Name: w.Name, Dir: m.Dir, Target: d.target(w.Target)}
+	env := monitor.Env{Name: w.Name, Dir: m.Dir, Target: d.target(w.Target), Peers: d, Mail: address{&d.mail, w.Name}, Stall: d.stall}
 	t := d.parts.Types.Monitors[w.Type]
 	params, err := config.Reveal(t.Params(), w.Params, m.Dir)
 	if err != nil {
@@ -158,6 +159,7 @@ func (d *Daemon) swap(ctx context.Context) {
 	d.mu.Unlock()
 	d.resources.replace(c.resources)
 	d.past.keep(c.model)
+	d.mail.keep(c.model, d.parts.Types)
 	d.install(c)
 	d.wg.Go(func() { d.parts.Guard.Configure(ctx, c.model, "") })
 	close(c.done)

@@ -87,7 +87,10 @@ type Daemon struct {
 	watched   map[string]bool // monitors that are probed; belongs to the loop
 	resources resources
 	past      histories
+	mail      mail
+	peers     peers
 	stretched stretch
+	calendar  calendar
 	saving    sync.Mutex     // one save at a time
 	unsaved   chan struct{}  // holds a token when the durable state has changed
 	wg        sync.WaitGroup // operations under way
@@ -112,6 +115,7 @@ func New(model *config.Model, p Parts) (*Daemon, error) {
 	}
 	d.resources.replace(built.resources)
 	d.past.keep(d.model)
+	d.mail.keep(d.model, p.Types)
 	return d, nil
 }
 
@@ -145,7 +149,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.input(ctx, decide.Store{Down: true})
 	}
 	d.input(ctx, decide.Boot{Clean: d.parts.StillUp || d.parts.Reason.Cause.Clean(), Rescue: rescue,
-		Unable: d.parts.Actor.Unable(), Adopt: d.parts.StillUp, Durable: d.durable()})
+		Unable: d.parts.Actor.Unable(), Adopt: d.parts.StillUp, Durable: d.durable(), Seed: seed(d.serverName())})
 	if d.parts.Ready != nil {
 		d.parts.Ready()
 	}

@@ -70,6 +70,7 @@ func (h *history) add(r monitor.Report) {
 		p.Detail = r.Err.Error()
 	case api.TimedOut:
 		h.timedOut++
+		p.Detail = noAnswer(r)
 	case api.Failed:
 		h.failed++
 	case api.NotYet, api.OK, api.Warning:
@@ -103,10 +104,10 @@ func (h *history) next() (<-chan struct{}, uint64) {
 
 func verdict(r monitor.Report) api.Verdict {
 	switch {
+	case r.TimedOut: // a probe that keeps its deadline says so with an error, too
+		return api.TimedOut
 	case r.Err != nil:
 		return api.CouldNotLook
-	case r.TimedOut:
-		return api.TimedOut
 	}
 	switch r.Finding.Verdict {
 	case monitor.Failed:

@@ -33,6 +33,7 @@ func (d *Daemon) loop(ctx context.Context) {
 	for ctx.Err() == nil {
 		beat()
 		d.relax()
+		d.tellClock(ctx)
 		select {
 		case in := <-d.inputs:
 			d.step(ctx, in)
@@ -64,7 +65,7 @@ func (d *Daemon) untilWake() time.Duration {
 
 func (d *Daemon) step(ctx context.Context, in decide.Input) {
 	d.mu.Lock()
-	commands := d.machine.Step(time.Since(d.since), in)
+	commands := d.judged(in)
 	d.mu.Unlock()
 	for _, c := range commands {
 		d.carryOut(ctx, c)
@@ -91,6 +92,10 @@ func (d *Daemon) carryOut(ctx context.Context, c decide.Command) {
 		d.watch(c.Monitor, c.On)
 	case decide.Probe:
 		d.log("probe at once", d.sched.Trigger(c.Monitor))
+	case decide.AskBlockers:
+		d.wg.Go(func() { d.input(ctx, decide.Ended{Op: c.Op, Failure: d.forbidden(ctx, c)}) })
+	case decide.StretchProbes:
+		d.sched.Stretch(c.Ratio)
 	case decide.Guard:
 		d.wg.Go(func() { d.parts.Guard.Shutdown(ctx, c.Reason) })
 	case decide.Save:
@@ -227,18 +232,23 @@ func (d *Daemon) save(ctx context.Context) error {
 // report takes the outcome of a probe from the scheduler.
 func (d *Daemon) report(name string, r monitor.Report) {
 	d.past.probed(name, r)
-	in := decide.Probed{Monitor: name, Detail: r.Finding.Detail, Warning: r.Finding.Verdict == monitor.Warning}
+	in := decide.Probed{Monitor: name, Detail: r.Finding.Detail, Warning: r.Finding.Verdict == monitor.Warning, Known: r.Finding.Known}
 	switch {
+	case r.TimedOut:
+		in.Outcome, in.Detail = recovery.TimedOut, noAnswer(r)
 	case r.Err != nil:
 		in.Outcome, in.Detail = recovery.CouldNotLook, r.Err.Error()
-	case r.TimedOut:
-		in.Outcome, in.Detail = recovery.TimedOut, fmt.Sprintf("no answer within %v", r.Took.Round(time.Millisecond))
 	case r.Finding.Verdict == monitor.Failed && r.Finding.Certain:
 		in.Outcome = recovery.SurelyFailed
 	case r.Finding.Verdict == monitor.Failed:
 		in.Outcome = recovery.Failed
 	}
 	d.input(context.Background(), in)
+}
+
+// noAnswer describes a probe that timed out.
+func noAnswer(r monitor.Report) string {
+	return fmt.Sprintf("no answer within %v", r.Took.Round(time.Millisecond))
 }
 
 // Model returns the configuration in force.

@@ -39,6 +39,7 @@ type world struct {
 	acted   []string // by the actor, in order
 	beats   map[string]time.Time
 	guarded int
+	view    protect.View
 	brake   string
 }
 
@@ -131,7 +132,7 @@ type simParams struct{ of string }
 
 func (w *world) types() config.Registry {
 	declare := func(p *simParams, s *param.Set) { s.String(&p.of, "of", "", "Whose script it follows.") }
-	return config.NewRegistry([]monitor.Type{monitor.Define(monitor.Spec[simParams]{
+	return meta(config.NewRegistry([]monitor.Type{monitor.Define(monitor.Spec[simParams]{
 		Name: "scripted", Title: "Scripted", Doc: "For tests.",
 		Timing: monitor.Timing{Interval: 10 * time.Second, Timeout: 5 * time.Second},
 		Params: declare,
@@ -141,7 +142,7 @@ func (w *world) types() config.Registry {
 		Timing: resource.Timing{Start: time.Minute, Stop: time.Minute},
 		Params: declare,
 		New:    func(p simParams, _ resource.Env) (resource.Resource, error) { return simResource{w, p.of}, nil },
-	})})
+	})}))
 }
 
 // The world is its own Actor and Guard.
@@ -176,7 +177,7 @@ func (w *world) Shutdown(context.Context, string) {
 }
 func (w *world) Disarm(context.Context, string) error        { return nil }
 func (w *world) Fire(context.Context, recovery.Action) error { return nil }
-func (w *world) View() protect.View                          { return protect.View{} }
+func (w *world) View() protect.View                          { return w.view }
 func (w *world) actions() (list []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
