@@ -24,11 +24,13 @@ import (
 	"shisa/ctl/event"
 	"shisa/ctl/keepalive/choose"
 	"shisa/ctl/log"
+	"shisa/ctl/monitor/types/message"
 	"shisa/ctl/protect"
 	"shisa/ctl/recovery/actions"
 	"shisa/ctl/stall"
 	"shisa/ctl/store"
 	"shisa/ctl/why"
+	"shisa/ctl/witness"
 )
 
 // Default places.
@@ -59,6 +61,12 @@ type flags struct {
 
 // Main is shisad. It returns the exit status.
 func Main(version string, args []string, out, errOut io.Writer) int {
+	if len(args) > 0 && args[0] == message.ReceiverArg {
+		return message.Receive(args[1:], os.Stdin, os.Stdout, errOut)
+	}
+	if ran, err := scribe(args, out); ran {
+		return said(err, errOut)
+	}
 	f, err := parse(args, errOut)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -69,7 +77,12 @@ func Main(version string, args []string, out, errOut io.Writer) int {
 		fmt.Fprintln(out, "shisad", version)
 		return exitOK
 	}
-	if err := run(version, f, out, errOut); err != nil {
+	return said(run(version, f, out, errOut), errOut)
+}
+
+// said tells how it ended and returns the exit status.
+func said(err error, errOut io.Writer) int {
+	if err != nil {
 		fmt.Fprintln(errOut, "shisad:", err)
 		return exitFailed
 	}
@@ -108,6 +121,9 @@ type process struct {
 	daemon     *daemon.Daemon
 	incomplete error      // what the configuration names and is not there; nil: nothing
 	degraded   chan error // from the store: nil when it works again
+	witness    *witness.Witness
+	armed      chan struct{} // closed when the witnesses may begin
+	shutdown   *api.Timeline // of the boot before; nil: unknown
 }
 
 func run(version string, f flags, out, errOut io.Writer) error {
@@ -129,7 +145,7 @@ func run(version string, f flags, out, errOut io.Writer) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	reason, up := p.reason(ctx, p.scene(model.Store.Dir))
-	if err := p.assemble(model, reason, up); err != nil {
+	if err := p.assemble(model, p.recall(reason, model.Store.Dir), up); err != nil {
 		return err
 	}
 	if rejected != nil {
@@ -149,23 +165,24 @@ func (p *process) assemble(model *config.Model, reason why.Verdict, up bool) err
 		return fmt.Errorf("make the runtime directory: %w; name another one with -run", err)
 	}
 	p.protect = protect.New(protect.Options{
-		Page: filepath.Join(p.flags.run, "beats"), Socket: filepath.Join(p.flags.run, "keeper.sock"), Program: p.keeper(),
+		Page: filepath.Join(p.flags.run, "beats"), Kernel: p.kernelPage(), Socket: filepath.Join(p.flags.run, "keeper.sock"), Program: p.keeper(), Version: p.version,
 		LastWords: filepath.Join(model.Store.Dir, lastWordsName), Machine: choose.Machine{},
 		Emit: p.emit, Armed: p.store.Armed, Checks: stall.Checks{Dir: model.Store.Dir, Fail: p.checkFailed},
 	})
+	p.observe(model)
 	machine := &actions.Machine{Root: "/", Init: actions.Systemd{}, BMC: bmc{}, Countdown: p.protect, Syscall: actions.Raw}
 	var err error
 	p.daemon, err = daemon.New(model, daemon.Parts{
-		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: p.protect, Actor: restrained{machine},
+		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: guard{p.protect, p.witness}, Actor: actor{restrained{machine}, p.witness},
 		Rescue:    func(ctx context.Context) bool { return actions.Rescue(ctx, model.Server.RescueTargets) },
-		GoingDown: goingDown, Reason: reason, StillUp: up, Doctor: p.doctor, Ready: ready, Applied: p.keepGood, StateDir: p.flags.state, RunDir: p.flags.run,
+		GoingDown: p.goingDown, Reason: reason, StillUp: up, Doctor: p.doctor, Ready: p.ready, Applied: p.keepGood, StateDir: p.flags.state, RunDir: p.flags.run,
 	})
 	return err
 }
 
 // serve runs the daemon and the API until one of them ends.
 func (p *process) serve(ctx context.Context, model *config.Model, out io.Writer) error {
-	server, err := api.NewServer(p.daemon, api.Options{Socket: p.socket(model), Group: model.API.Group, Refused: p.refused})
+	server, err := api.NewServer(backend{p.daemon, p.shutdown}, api.Options{Socket: p.socket(model), Group: model.API.Group, Refused: p.refused})
 	if err != nil {
 		return err
 	}
@@ -184,6 +201,7 @@ func (p *process) serve(ctx context.Context, model *config.Model, out io.Writer)
 	wg.Go(func() { p.beatAPI(serving, p.socket(model)) })
 	wg.Go(func() { p.signals(serving) })
 	wg.Go(func() { p.watchdog(serving) })
+	wg.Go(func() { p.runWitness(serving) })
 	if p.flags.front {
 		wg.Go(func() { p.greet(serving, out) })
 	}

@@ -87,7 +87,7 @@ func (p *process) job(ctx context.Context) string {
 	if !underSystemd() {
 		return "stop"
 	}
-	if goingDown(ctx) {
+	if p.goingDown(ctx) {
 		return "down"
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
