@@ -58,10 +58,6 @@ var benchmarks = []benchmark{
 const limit = 30 * time.Minute
 
 func main() {
-	if filepath.Base(os.Args[0]) == childName {
-		child(filepath.Join(filepath.Dir(os.Args[0]), birthsName))
-		return
-	}
 	only := flag.String("only", "", "run only these benchmarks, separated by commas: "+names())
 	quick := flag.Bool("quick", false, "fewer samples")
 	flag.Parse()

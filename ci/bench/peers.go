@@ -13,7 +13,8 @@ import (
 
 // packages of the peers and the libraries that they bring themselves. They are
 // unpacked, not installed: installing would start their services.
-var packages = []string{"monit", "runit", "s6", "libs6-2.11", "libskarnet2.13", "libexecline2.9"}
+var packages = []string{"monit", "runit", "s6", "libs6-2.11", "libskarnet2.13", "libexecline2.9",
+	"supervisor", "python3-pkg-resources"}
 
 // fetchPeers unpacks the peers from this machine's package sources into the
 // cache and returns their root.
@@ -23,7 +24,7 @@ func fetchPeers(ctx context.Context) (string, error) {
 		return "", err
 	}
 	root := filepath.Join(cache, "shisa", "peers")
-	if _, err := os.Stat(filepath.Join(root, "usr/bin/monit")); err == nil {
+	if _, err := os.Stat(filepath.Join(root, "usr/bin/supervisord")); err == nil {
 		return root, nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
@@ -60,6 +61,23 @@ func (r *rig) peer(ctx context.Context, path string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Join(r.peers, "usr/lib/x86_64-linux-gnu"),
 		"PATH="+filepath.Join(r.peers, "usr/bin")+":"+os.Getenv("PATH"))
+	return cmd
+}
+
+// python returns a peer that is written in Python, or nil when it or Python is not
+// there.
+func (r *rig) python(ctx context.Context, path string, args ...string) *exec.Cmd {
+	interpreter, err := exec.LookPath("python3")
+	if err != nil {
+		return nil
+	}
+	cmd := r.peer(ctx, path, args...)
+	if cmd == nil {
+		return nil
+	}
+	cmd.Args = append([]string{interpreter, cmd.Path}, args...)
+	cmd.Path = interpreter
+	cmd.Env = append(cmd.Env, "PYTHONPATH="+filepath.Join(r.peers, "usr/lib/python3/dist-packages"))
 	return cmd
 }
 

@@ -2,43 +2,25 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// The service that is killed is this program under another name; it reports to
-// a socket beside it.
+// The service that is killed is a shell script, as such services are. It tells its
+// process number through a named pipe beside it as the first thing it does.
 const (
 	childName  = "shisa-bench-child"
 	birthsName = "births"
 )
-
-// child reports its pid and the time at which it began to run, and sleeps.
-func child(socket string) {
-	c, err := net.Dial("unixgram", socket)
-	if err != nil {
-		os.Exit(1)
-	}
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:8], uint64(began))
-	binary.LittleEndian.PutUint64(b[8:], uint64(os.Getpid()))
-	if _, err := c.Write(b[:]); err != nil {
-		os.Exit(1)
-	}
-	for {
-		time.Sleep(time.Hour)
-	}
-}
-
-// began is when this process began to run Go code.
-var began = monotonic()
 
 func monotonic() time.Duration {
 	var ts unix.Timespec
@@ -48,24 +30,67 @@ func monotonic() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// births receives what children report.
-type births struct{ c *net.UnixConn }
-
-func newBirths(path string) (births, error) {
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	return births{c}, err
+// births receives what children tell.
+type births struct {
+	pipe *os.File
+	told chan birth
 }
 
-// next waits for the next child and returns when it began and its pid.
+type birth struct {
+	at  time.Duration
+	pid int
+}
+
+// newBirths makes the pipe and the script in dir.
+func newBirths(dir string) (b births, script string, err error) {
+	path := filepath.Join(dir, birthsName)
+	script = filepath.Join(dir, childName)
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		return b, "", err
+	}
+	text := fmt.Sprintf("#!/bin/sh\necho $$ >%s\nexec sleep 100000\n", path)
+	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+		return b, "", err
+	}
+	// Opened for writing too: then it never ends between two children. A blocking
+	// read in a thread of its own wakes up sooner than one through the poller.
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return b, "", err
+	}
+	b = births{os.NewFile(uintptr(fd), path), make(chan birth, 100)}
+	go b.listen(fd)
+	return b, script, nil
+}
+
+// listen ends with the program: what blocks in read(2) cannot be stopped.
+func (b births) listen(fd int) {
+	runtime.LockOSThread()
+	var buf [64]byte
+	for {
+		n, err := unix.Read(fd, buf[:])
+		at := monotonic()
+		if err != nil {
+			close(b.told)
+			return
+		}
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(buf[:n]))); err == nil {
+			b.told <- birth{at, pid}
+		}
+	}
+}
+
+// next waits for the next child and returns when it ran and its pid.
 func (b births) next(limit time.Duration) (at time.Duration, pid int, err error) {
-	if err := b.c.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		return 0, 0, err
+	select {
+	case c, ok := <-b.told:
+		if !ok {
+			return 0, 0, errors.New("the pipe of the children is broken")
+		}
+		return c.at, c.pid, nil
+	case <-time.After(limit):
+		return 0, 0, errors.New("no child was started")
 	}
-	var m [16]byte
-	if _, err := b.c.Read(m[:]); err != nil {
-		return 0, 0, fmt.Errorf("no child was started: %w", err)
-	}
-	return time.Duration(binary.LittleEndian.Uint64(m[:8])), int(binary.LittleEndian.Uint64(m[8:])), nil
 }
 
 // kills kills the child n times and returns how long after each kill the next
@@ -88,22 +113,13 @@ func (b births) kills(n int, pause, limit time.Duration) ([]time.Duration, error
 		}
 		samples, pid = append(samples, at-begin), next
 	}
-	return samples, nil
+	return samples, unix.Kill(pid, unix.SIGKILL)
 }
 
 // restartTime: from the death of a process to its successor running.
 func restartTime(ctx context.Context, r *rig) ([]figure, error) {
-	self, err := os.Executable()
+	b, script, err := newBirths(r.dir)
 	if err != nil {
-		return nil, err
-	}
-	b, err := newBirths(filepath.Join(r.dir, birthsName))
-	if err != nil {
-		return nil, err
-	}
-	defer b.c.Close()
-	script := filepath.Join(r.dir, childName)
-	if err := os.Symlink(self, script); err != nil {
 		return nil, err
 	}
 	peers := r.supervisors(ctx, b, script)
@@ -136,25 +152,29 @@ backoff = "0s"
 		return nil, err
 	}
 	return []figure{
-		{Name: "death_to_restart_p50", Value: quantile(samples, 0.5), Unit: "ms", Aim: "<= 1", Peers: peers, Note: "start of the program included"},
+		{Name: "death_to_restart_p50", Value: quantile(samples, 0.5), Unit: "ms", Aim: "<= 1", Peers: peers},
 		{Name: "death_to_restart_p99", Value: quantile(samples, 0.99), Unit: "ms", Aim: "<= 5"},
 	}, nil
 }
 
-// writeRun makes the run script of a supervisor that knows no path of its own.
-func writeRun(dir, program string) error {
-	return os.WriteFile(filepath.Join(dir, "run"), []byte("#!/bin/sh\nexec "+program+"\n"), 0o755)
-}
-
-// supervisors measures the peers with the same script.
+// supervisors measures the peers with the same script: the median of each.
 func (r *rig) supervisors(ctx context.Context, b births, script string) map[string]float64 {
 	peers := map[string]float64{}
 	for name, run := range map[string]func(dir string) *exec.Cmd{
 		"runit": func(dir string) *exec.Cmd { return r.peer(ctx, "usr/bin/runsv", dir) },
 		"s6":    func(dir string) *exec.Cmd { return r.peer(ctx, "usr/bin/s6-supervise", dir) },
+		"supervisor": func(dir string) *exec.Cmd {
+			conf := filepath.Join(dir, "conf")
+			text := fmt.Sprintf("[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=%s\n[program:child]\ncommand=%s\nstartsecs=0\n",
+				filepath.Join(dir, "pid"), script)
+			if os.WriteFile(conf, []byte(text), 0o600) != nil {
+				return nil
+			}
+			return r.python(ctx, "usr/bin/supervisord", "-c", conf)
+		},
 	} {
 		dir := filepath.Join(r.dir, name)
-		if r.peers == "" || os.MkdirAll(dir, 0o755) != nil || writeRun(dir, script) != nil {
+		if r.peers == "" || os.MkdirAll(dir, 0o755) != nil || os.Symlink(script, filepath.Join(dir, "run")) != nil {
 			continue
 		}
 		cmd := run(dir)
@@ -162,12 +182,16 @@ func (r *rig) supervisors(ctx context.Context, b births, script string) map[stri
 			continue
 		}
 		samples, err := b.kills(r.samples(20), 1500*time.Millisecond, 10*time.Second)
+		_ = cmd.Process.Kill() // before it starts another child, most times
+		_ = cmd.Wait()
 		if err == nil {
 			peers[name] = quantile(samples, 0.5)
+		} else {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", name, err)
 		}
-		_ = cmd.Process.Kill() // its child is an orphan that we end next
-		_ = cmd.Wait()
-		_ = exec.CommandContext(ctx, "pkill", "-KILL", "-f", script).Run()
+		if _, pid, err := b.next(500 * time.Millisecond); err == nil {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
 	}
 	return peers
 }
