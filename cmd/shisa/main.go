@@ -1,13 +1,20 @@
-// Command shisa shows and controls what guards this server.
+// Command shisa shows and controls what guards this server. Under the name of
+// one of the original's commands it behaves like that command.
 package main
 
 import (
 	"os"
 
 	"shisa/ctl/cli"
+	"shisa/ctl/compat"
 )
 
 // version is set by the linker.
 var version = "devel"
 
-func main() { os.Exit(cli.Main(version, os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if compat.Answers(os.Args[0]) {
+		os.Exit(compat.Main(os.Args[0], os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(cli.Main(version, os.Args[1:], os.Stdout, os.Stderr))
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"shisa/ctl/compat"
 	"shisa/ctl/keepalive/drivers"
 	"shisa/ctl/keeper/guard"
 	"shisa/ctl/service"
@@ -16,11 +17,15 @@ import (
 // The scripts run the real programs: shisad with its keeper, which only
 // measures, in a folder of their own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	programs := map[string]func(){
 		"shisa":        main,
 		"shisad":       func() { os.Exit(service.Main("test", os.Args[1:], os.Stdout, os.Stderr)) },
 		"shisa-keeper": func() { os.Exit(guard.Main("test", os.Args[1:], drivers.Open)) },
-	})
+	}
+	for _, name := range compat.Names() {
+		programs[name] = main
+	}
+	testscript.Main(m, programs)
 }
 
 func TestScript(t *testing.T) {

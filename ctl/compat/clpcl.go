@@ -1,0 +1,188 @@
+package compat
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"shisa/ctl/api"
+)
+
+var clpcl = command{
+	name: "clpcl", twin: "shisa service, shisa suspend, shisa resume",
+	usage: `-s [-a] [-h host_name] [-w time] [--apito time] [--web] [--alert] [--ib] [--api] [--md]
+		-t [-a] [-h host_name] [-w time] [--apito time] [--web] [--alert] [--ib] [--api] [--md]
+		-r [-a] [-h host_name] [-w time] [--apito time] [--web] [--alert] [--ib] [--api] [--md]
+		--suspend [--force] [-w time] [--apito time] [-a] [-h host_name]
+		--resume [-w time] [--apito time] [-a] [-h host_name]`,
+	options: []option{{"-s", alone}, {"-t", alone}, {"-r", alone}, {"--suspend", alone}, {"--resume", alone}, {"--force", alone},
+		{"--web", alone}, {"--alert", alone}, {"--ib", alone}, {"--api", alone}, {"--md", alone}, allOption, hostOption, waitOption, timeoutOption},
+	run: runCluster,
+}
+
+// defaultWait is how long clpcl waits for a stop when -w does not say: the
+// original took twice the heartbeat timeout.
+const defaultWait = 180
+
+func runCluster(c *call) error {
+	verb, err := c.given.which("-s", "-t", "-r", "--suspend", "--resume")
+	if err != nil {
+		return err
+	}
+	cancel, err := c.within()
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	wait, err := c.given.seconds("-w", 0, 9999, defaultWait)
+	if err != nil {
+		return err
+	}
+	s, down := c.client.Status(c.ctx)
+	server := s.Server
+	if down != nil {
+		if server, err = os.Hostname(); err != nil {
+			return err
+		}
+	}
+	if err := c.here(server); err != nil {
+		return err
+	}
+	switch verb {
+	case "--suspend", "--resume":
+		err = c.hold(s, down, verb == "--suspend")
+	default:
+		err = c.service(verb, down, wait)
+	}
+	if err != nil {
+		return err
+	}
+	if c.given.has("-a") {
+		fmt.Fprintf(c.out, "%s %s : %s\n", clusterVerbs[verb], server, succeeded)
+		return nil
+	}
+	return c.succeed()
+}
+
+var clusterVerbs = map[string]string{"-s": "Start", "-t": "Stop", "-r": "Restart", "--suspend": "Suspend", "--resume": "Resume"}
+
+func (c *call) hold(s api.Status, down error, suspend bool) error {
+	if down != nil {
+		return down
+	}
+	if s.Suppression.Suspended == suspend {
+		if suspend {
+			return &failure{suspended, "It was suspended before.", nil}
+		}
+		return &failure{badStatus, "Resumed the daemon that is not suspended.", nil}
+	}
+	cmd, err := api.SuspendCommand{Reason: c.name}, error(nil)
+	if suspend {
+		_, err = c.client.Suspend(c.ctx, cmd)
+	} else {
+		_, err = c.client.Resume(c.ctx, cmd)
+	}
+	return err
+}
+
+// service starts or stops the daemon, or a service beside it: the web manager
+// has its own, the others are parts of the daemon.
+func (c *call) service(verb string, down error, wait time.Duration) error {
+	act := map[string]string{"-s": "start", "-t": "stop", "-r": "restart"}[verb]
+	if c.given.has("--alert") || c.given.has("--ib") || c.given.has("--api") || c.given.has("--md") || c.given.has("--web") {
+		if !c.given.has("--web") {
+			fmt.Fprintln(c.err, "This service is a part of the daemon and runs as long as it does: nothing to do.")
+			return nil
+		}
+		return c.units.do(c.ctx, act, webUnit, true)
+	}
+	running := down == nil || api.CodeOf(down) == api.NotReady
+	if !running && api.CodeOf(down) != api.Unreachable {
+		return down
+	}
+	switch {
+	case verb == "-s" && running:
+		return &failure{badStatus, "Performed startup processing to the active cluster daemon.", nil}
+	case verb == "-t" && !running:
+		return &failure{badStatus, "Performed stop processing to the stopped cluster daemon.", nil}
+	}
+	if verb != "-s" && running {
+		if err := c.stopDaemon(wait, verb == "-t"); err != nil {
+			return err
+		}
+	}
+	if verb == "-t" {
+		return nil
+	}
+	if !c.units.present() {
+		return &failure{badStatus, "systemd does not run here, and nobody else can be asked to start the daemon: start shisad.", nil}
+	}
+	return c.units.do(c.ctx, "start", daemonUnit, true)
+}
+
+// stopDaemon stops the groups and the daemon. Where there is no systemd, as in
+// containers, the daemon is asked itself. Stopping must have ended before a
+// start that follows; otherwise a wait of 0 asks only.
+func (c *call) stopDaemon(wait time.Duration, last bool) error {
+	patient := wait > 0 || !last
+	ctx, cancel := c.ctx, func() {}
+	if wait > 0 {
+		ctx, cancel = contextWithin(c.ctx, wait)
+	}
+	defer cancel()
+	if c.units.present() {
+		return c.units.do(ctx, "stop", daemonUnit, patient)
+	}
+	if _, err := c.client.Stop(ctx, api.StopCommand{Reason: c.name}); err != nil || !patient {
+		return err
+	}
+	for {
+		if _, err := c.client.Status(ctx); api.CodeOf(err) == api.Unreachable && ctx.Err() == nil {
+			return nil
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// pollEvery is the time between two looks at whether the daemon has gone.
+const pollEvery = 100 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+var (
+	clpdown = command{name: "clpdown", twin: "shisa shutdown", usage: "[-r] [-h host_name]", options: []option{{"-r", alone}, hostOption}, run: runDown}
+	clpstdn = command{name: "clpstdn", twin: "shisa shutdown", usage: "[-r] [-h host_name]", options: []option{{"-r", alone}, hostOption}, run: runDown}
+)
+
+// runDown takes this server down: the cluster of clpstdn has no other. An
+// observing daemon refuses; then it is said what would have been done.
+func runDown(c *call) error {
+	s, err := c.status()
+	if err != nil {
+		return err
+	}
+	cmd, what := api.ShutdownCommand{How: api.PowerOff, Reason: c.name}, "powered off"
+	if c.given.has("-r") {
+		cmd.How, what = api.Reboot, "restarted"
+	}
+	_, err = c.client.Shutdown(c.ctx, cmd)
+	if api.CodeOf(err) == api.Refused && s.Mode == "observe" {
+		fmt.Fprintf(c.out, "Observing only, so nothing was done: every group would have been stopped and %s would have been %s.\n", s.Server, what)
+	}
+	if err != nil {
+		return err
+	}
+	return c.succeed()
+}

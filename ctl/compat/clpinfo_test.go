@@ -1,0 +1,92 @@
+package compat
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"shisa/ctl/api"
+	"shisa/ctl/api/apitest"
+	"shisa/ctl/monitor/types"
+	"shisa/ctl/param"
+	restypes "shisa/ctl/resource/types"
+)
+
+// configured is a daemon that runs with a configuration.
+type configured struct {
+	*apitest.Fake
+	text string
+}
+
+func (c configured) Config(context.Context) (api.ConfigText, error) {
+	return api.ConfigText{Source: "/etc/shisa/shisa.toml", Text: c.text}, nil
+}
+
+// everyType is a configuration with a resource and a monitor of each type.
+func everyType() string {
+	var b strings.Builder
+	fill := func(keys map[string]any) {
+		for k, v := range keys {
+			fmt.Fprintf(&b, "%s = %s\n", k, param.Literal(v))
+		}
+	}
+	b.WriteString("[[group]]\nname = \"g\"\n")
+	for _, t := range restypes.All() {
+		fmt.Fprintf(&b, "[[resource]]\nname = \"%s-1\"\ntype = %q\ngroup = \"g\"\n", t.Name, t.Name)
+		fill(t.Example)
+	}
+	for _, t := range types.All() {
+		fmt.Fprintf(&b, "[[monitor]]\nname = \"%s-1\"\ntype = %q\ntarget = \"exec-1\"\n", t.Name, t.Name)
+		fill(t.Example)
+	}
+	return b.String()
+}
+
+// TestFix082EveryParameterShown: the properties of a monitor or resource show
+// every parameter that its type has.
+func TestFix082EveryParameterShown(t *testing.T) {
+	socket := apitest.Serve(t, configured{&apitest.Fake{}, everyType()})
+	show := func(option, name string) string {
+		r := at(t, socket, &services{}, "clpstat", option, name, "-detail")
+		if r.code != 0 {
+			t.Fatalf("%s %s: %+v", option, name, r)
+		}
+		return r.out
+	}
+	check := func(page, typeName string, set *param.Set) {
+		for _, key := range set.Specs() {
+			label := strings.ReplaceAll(key.Name, "_", " ")
+			if key.Text() != "" && !strings.Contains(page, strings.ToUpper(label[:1])+label[1:]+" ") {
+				t.Errorf("type %s: %s is not shown:\n%s", typeName, key.Name, page)
+			}
+		}
+	}
+	for _, typ := range types.All() {
+		check(show("--mon", typ.Name+"-1"), typ.Name, typ.Params())
+	}
+	for _, typ := range restypes.All() {
+		check(show("--rsc", typ.Name+"-1"), typ.Name, typ.Params())
+	}
+}
+
+func TestProperties(t *testing.T) {
+	const text = "mode = \"protect\"\n[keepalive]\nmethod = \"softdog\"\n[[group]]\nname = \"shop\"\ncomment = \"web shop\"\n" +
+		"[[resource]]\nname = \"web\"\ntype = \"exec\"\ngroup = \"shop\"\nstart = \"start.sh\"\n" +
+		"[[monitor]]\nname = \"psw1\"\ntype = \"process\"\nmatch = \"nginx*\"\n"
+	socket := apitest.Serve(t, configured{&apitest.Fake{}, text})
+	for name, words := range map[string][]string{
+		"info":       {"clpstat", "-i"},
+		"info_userw": {"clpstat", "--mon", "userw"},
+	} {
+		r := at(t, socket, &services{}, words...)
+		if r.code != 0 || r.err != "" {
+			t.Errorf("%v: %+v", words, r)
+		}
+		golden(t, name+".txt", r.out)
+	}
+	const method = "  Shutdown Monitoring Method                              : softdog\n" // a line that scripts look for
+	if out := at(t, socket, &services{}, "clpstat", "--cl", "--detail").out; !strings.Contains(out, method) {
+		t.Errorf("the method is missing:\n%s", out)
+	}
+}

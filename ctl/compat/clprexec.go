@@ -1,0 +1,143 @@
+package compat
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"shisa/ctl/api"
+)
+
+var clprexec = command{
+	name: "clprexec", twin: "shisa script run, shisa group, shisa message",
+	usage: `--failover [group_name | -r resource_name] [-h ip_address] [-w time] [-p port] [-o logfile]
+		--script script_file [-h ip_address] [-w time] [-p port] [-o logfile]
+		--notice [mrw_name | -k category[.keyword]] [-h ip_address] [-w time] [-p port] [-o logfile]
+		--clear [mrw_name | -k category[.keyword]] [-h ip_address] [-w time] [-p port] [-o logfile]`,
+	options: []option{{"--failover", maybe}, {"--script", with}, {"--notice", maybe}, {"--clear", maybe}, {"-r", with}, {"-k", with},
+		hostOption, waitOption, {"-p", with}, {"-o", with}},
+	run: runRemote,
+}
+
+var clptrnreq = command{
+	name: "clptrnreq", twin: "shisa script run, shisa group",
+	usage: `-t GRP_FAILOVER -h ip_address [-r resource_name] [-w time]
+		-t EXEC_SCRIPT -h ip_address -s script_file [-w time]`,
+	options: []option{{"-t", with}, hostOption, {"-r", with}, {"-s", with}, waitOption},
+	run:     runRequest,
+}
+
+func runRemote(c *call) error {
+	verb, err := c.given.which("--failover", "--script", "--notice", "--clear")
+	if err != nil {
+		return err
+	}
+	// The original's default was 30 s at first, which was too short (enhancement 32).
+	limit, err := c.given.seconds("-w", 1, 3600, 180)
+	if err != nil {
+		return err
+	}
+	if _, err := c.given.number("-p", 1, 65535, 29002); err != nil {
+		return err
+	}
+	switch verb {
+	case "--script":
+		return c.script(c.given.text(verb), limit)
+	case "--failover":
+		return c.restartGroup(c.given.text(verb), c.given.text("-r"), limit)
+	}
+	return c.notify(c.given.text(verb), verb == "--clear", limit)
+}
+
+func runRequest(c *call) error {
+	limit, err := c.given.seconds("-w", 1, 9999, 30)
+	if err != nil {
+		return err
+	}
+	switch c.given.text("-t") {
+	case "EXEC_SCRIPT":
+		if !c.given.has("-s") {
+			return &failure{badOption, "EXEC_SCRIPT needs -s.", nil}
+		}
+		return c.script(c.given.text("-s"), limit)
+	case "GRP_FAILOVER":
+		return c.restartGroup("", c.given.text("-r"), limit)
+	}
+	return &failure{badOption, "-t takes GRP_FAILOVER or EXEC_SCRIPT.", nil}
+}
+
+// script has the daemon run a script of its folder and copies what it printed
+// to the file that -o names.
+func (c *call) script(name string, limit time.Duration) error {
+	ctx, cancel := contextWithin(c.ctx, limit+grace)
+	defer cancel()
+	c.ctx = ctx
+	if _, err := c.status(); err != nil {
+		return err
+	}
+	r, err := c.client.Script(ctx, api.ScriptCommand{Name: name, TimeMS: api.Millis(limit), Reason: c.name + " script request"})
+	if err != nil {
+		return err
+	}
+	if path := c.given.text("-o"); path != "" {
+		if err := os.WriteFile(path, []byte(r.Output), 0o600); err != nil {
+			return &failure{unsuccessful, "The script ran; its output is lost: " + err.Error(), err}
+		}
+	}
+	if !r.OK {
+		return &failure{unsuccessful, r.Text + ".", nil}
+	}
+	return c.succeed()
+}
+
+// grace is how much longer than the script itself its request may take.
+const grace = 10 * time.Second
+
+// restartGroup does what a failover comes to on a server that has no other: the
+// group, or that of a resource, or every one is stopped and started again.
+func (c *call) restartGroup(group, resource string, limit time.Duration) error {
+	ctx, cancel := contextWithin(c.ctx, limit)
+	defer cancel()
+	c.ctx = ctx
+	s, err := c.status()
+	if err != nil {
+		return err
+	}
+	if resource != "" {
+		r, ok := findResource(s, resource)
+		if !ok {
+			return &failure{noName, "Specify a valid resource name in the cluster.", nil}
+		}
+		group = r.Group
+	}
+	if group == "" {
+		group = "*"
+	}
+	for _, verb := range []api.UnitVerb{api.StopUnit, api.StartUnit} {
+		if _, err := c.client.Group(ctx, api.UnitCommand{Name: group, Verb: verb, Reason: c.name + " failover request"}); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(c.err, "There is no other server: the group was restarted on this one.")
+	return c.succeed()
+}
+
+// notify hands a message to the monitors of type message.
+func (c *call) notify(monitor string, clear bool, limit time.Duration) error {
+	ctx, cancel := contextWithin(c.ctx, limit)
+	defer cancel()
+	c.ctx = ctx
+	if _, err := c.status(); err != nil {
+		return err
+	}
+	category, keyword, _ := strings.Cut(c.given.text("-k"), ".")
+	if (monitor == "") == (category == "") {
+		return &failure{badOption, "Give the name of a monitor, or -k with a category.", nil}
+	}
+	n := api.NotifyCommand{Monitor: monitor, Category: category, Keyword: keyword, Text: c.name + " notice request", Clear: clear}
+	if _, err := c.client.Notify(ctx, n); err != nil {
+		return err
+	}
+	return c.succeed()
+}

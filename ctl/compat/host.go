@@ -1,0 +1,70 @@
+package compat
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"shisa/ctl/api"
+)
+
+// contextWithin is context.WithTimeout with the cancel function as a plain one.
+func contextWithin(ctx context.Context, limit time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	return ctx, func() { cancel() }
+}
+
+// status asks for a snapshot, and checks that the server that -h names is this
+// one.
+func (c *call) status() (api.Status, error) {
+	s, err := c.client.Status(c.ctx)
+	if err != nil {
+		return s, err
+	}
+	return s, c.here(s.Server)
+}
+
+// here checks that -h, if given, names this server: by its name in the
+// configuration, its host name, or one of its addresses.
+func (c *call) here(server string) error {
+	host := c.given.text("-h")
+	if !c.given.has("-h") || sameHost(host, server) || sameHost(host, "localhost") {
+		return nil
+	}
+	if name, err := os.Hostname(); err == nil && sameHost(host, name) {
+		return nil
+	}
+	if at, err := netip.ParseAddr(host); err == nil && (at.IsLoopback() || ours(at)) {
+		return nil
+	}
+	return &failure{badServer, "This is " + server + ".", nil}
+}
+
+// sameHost compares names of hosts whatever their case, and a short name with
+// the full one: the original did not find a server by its full name (fix 38).
+func sameHost(a, b string) bool {
+	a, b = strings.ToLower(strings.TrimSuffix(a, ".")), strings.ToLower(strings.TrimSuffix(b, "."))
+	shortA, domainA, _ := strings.Cut(a, ".")
+	shortB, domainB, _ := strings.Cut(b, ".")
+	if _, err := netip.ParseAddr(a); err == nil {
+		return a == b
+	}
+	return a != "" && shortA == shortB && (domainA == "" || domainB == "" || domainA == domainB)
+}
+
+// ours reports whether an interface of this machine has the address.
+func ours(at netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == at.Unmap() {
+			return true
+		}
+	}
+	return false
+}
