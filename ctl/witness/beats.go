@@ -2,6 +2,7 @@ package witness
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"shisa/bpf"
@@ -22,15 +23,26 @@ type missing struct {
 func (w *Witness) missed(m beats.Miss) {
 	now := time.Now()
 	w.note(flight.Entry{At: now, Kind: flight.MissedBeat, Subject: m.Name, For: m.At - m.Last})
-	w.o.Emit(event.BeatMissed.New("beat/"+m.Name, "beat", m.Name, "limit", m.Limit.String(), "late", m.Late().Round(time.Microsecond).String()))
+	key := slotKey{m.Guest, m.Slot, m.Name}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.missing[slotKey{m.Guest, m.Slot}] = missing{m, now}
+	maps.DeleteFunc(w.told, func(_ slotKey, at time.Time) bool { return now.Sub(at) >= quietFor })
+	_, quiet := w.told[key]
+	if !quiet {
+		w.told[key], w.missing[key] = now, missing{m, now}
+	}
+	w.mu.Unlock()
+	if !quiet {
+		w.o.Emit(event.BeatMissed.New("beat/"+m.Name, "beat", m.Name, "limit", m.Limit.String(), "late", m.Late().Round(time.Microsecond).String()))
+	}
 }
+
+// quietFor is how long after a miss was told of no other of the same beat is.
+const quietFor = 10 * time.Second
 
 type slotKey struct {
 	guest bool
 	slot  int
+	name  string
 }
 
 // returned tells of the beats that are back.
@@ -55,10 +67,10 @@ func (w *Witness) returned() {
 
 func (w *Witness) lastBeat(key slotKey) (time.Duration, bool) {
 	if key.guest {
-		return w.guests.lastOf(key.slot)
+		return w.guests.lastOf(key.slot, key.name)
 	}
 	var r beat.Reading
-	used := w.o.Page != nil && w.o.Page.Read(key.slot, &r)
+	used := w.o.Page != nil && w.o.Page.Read(key.slot, &r) && r.Name() == key.name
 	return time.Duration(r.Last), used
 }
 

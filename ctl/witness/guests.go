@@ -1,16 +1,9 @@
 package witness
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"os"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +24,8 @@ const (
 	guestLimit   = 30 * time.Second      // between two beats, unless the process says otherwise
 	guestLeast   = 10 * time.Millisecond // the period of the timer in the kernel
 	guestMost    = time.Hour
+	otherLeast   = time.Second          // of who is not root
+	otherCells   = beats.GuestSlots / 2 // for all who are not root together
 )
 
 // guests are the beats of other processes. They come as datagrams in the protocol
@@ -121,138 +116,10 @@ func guestMemory(set *bpf.Set) (memory []byte, file int, release func(), err err
 	return memory, fd, func() { unix.Munmap(memory); unix.Close(fd) }, nil
 }
 
-// listen makes the socket. Everybody may beat; only root is given the array.
-func listen(path string) (*net.UnixConn, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		return nil, err
-	}
-	raw, err := conn.SyscallConn()
-	if err == nil {
-		var failed error
-		err = raw.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1) })
-		err = errors.Join(err, failed)
-	}
-	if err = errors.Join(err, os.Chmod(path, 0o666)); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
-}
-
-// read takes datagrams until the socket is closed.
-func (g *guests) read(conn *net.UnixConn) {
-	var buf [guestMessage]byte
-	oob := make([]byte, unix.CmsgSpace(unix.SizeofUcred)+unix.CmsgSpace(4*4))
-	for {
-		n, on, _, from, err := conn.ReadMsgUnix(buf[:], oob)
-		if err != nil {
-			return
-		}
-		who := credentials(oob[:on])
-		if who == nil || who.Pid <= 0 {
-			continue
-		}
-		m := parseNotify(buf[:n])
-		slot, err := g.notify(int(who.Pid), m)
-		if m.mapped && from != nil && from.Name != "" {
-			g.answer(conn, from, slot, err, who.Uid == 0)
-		}
-	}
-}
-
-// credentials of the sender, which the kernel vouches for. Descriptors that came
-// along are closed.
-func credentials(oob []byte) (who *unix.Ucred) {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil
-	}
-	for _, m := range messages {
-		if c, err := unix.ParseUnixCredentials(&m); err == nil {
-			who = c
-		}
-		if fds, err := unix.ParseUnixRights(&m); err == nil {
-			for _, fd := range fds {
-				unix.Close(fd)
-			}
-		}
-	}
-	return who
-}
-
-// answer gives a process its cell.
-func (g *guests) answer(conn *net.UnixConn, to *net.UnixAddr, slot int, err error, root bool) {
-	text, rights := fmt.Sprintf("BEAT_SLOT=%d", slot), []byte(nil)
-	switch {
-	case err != nil:
-		text = "BEAT_ERROR=" + err.Error()
-	case !root:
-		text = "BEAT_ERROR=only root is given the array"
-	default:
-		rights = unix.UnixRights(g.file)
-	}
-	_, _, _ = conn.WriteMsgUnix([]byte(text), rights, to) // whoever does not listen beats by datagrams
-}
-
-// A notice is one datagram, or one line of the pipe.
-type notice struct {
-	name    string
-	limit   time.Duration // 0: not said
-	beat    bool
-	trigger bool // the process itself says that it fails
-	gone    bool
-	mapped  bool // it wants to store its beats by itself
-}
-
-// parseNotify reads assignments a line as sd_notify(3) sends them; what it does
-// not know, it leaves alone.
-func parseNotify(b []byte) (n notice) {
-	for line := range strings.Lines(string(b)) {
-		key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), "=")
-		switch key {
-		case "WATCHDOG":
-			n.beat, n.trigger = value == "1", value == "trigger"
-		case "WATCHDOG_USEC":
-			if us, err := strconv.ParseUint(value, 10, 42); err == nil && us > 0 {
-				n.limit = time.Duration(us) * time.Microsecond
-			}
-		case "STOPPING":
-			n.gone = value == "1"
-		case "BEAT_NAME":
-			n.name = value
-		case "BEAT_MAP":
-			n.mapped = value == "1"
-		}
-	}
-	return n
-}
-
-// parseLine reads a line of the pipe: a name, and a limit or "stop".
-func parseLine(line string) (n notice, ok bool) {
-	f := strings.Fields(line)
-	if len(f) == 0 || len(f) > 2 {
-		return n, false
-	}
-	n.name, n.beat = f[0], true
-	if len(f) == 2 && f[1] == "stop" {
-		n.beat, n.gone = false, true
-	} else if len(f) == 2 {
-		d, err := time.ParseDuration(f[1])
-		if err != nil || d <= 0 {
-			return n, false
-		}
-		n.limit = d
-	}
-	return n, true
-}
-
 var errNoCell = errors.New("all cells are taken")
 
 // notify does what process pid asks for and returns its cell; pid 0 is the pipe.
-func (g *guests) notify(pid int, n notice) (int, error) {
+func (g *guests) notify(pid int, root bool, n notice) (int, error) {
 	var id proc.ID
 	comm := ""
 	if pid != 0 {
@@ -281,13 +148,17 @@ func (g *guests) notify(pid int, n notice) (int, error) {
 			n.name = fmt.Sprintf("%s[%d]", comm, pid)
 		}
 		var err error
-		if slot, err = g.settle(id, clean(n.name)); err != nil {
+		if slot, err = g.settle(id, root, clean(n.name)); err != nil {
 			return 0, err
 		}
 	}
 	c := &g.cells[slot]
 	if n.limit > 0 {
-		c.limit.Store(int64(min(max(n.limit, guestLeast), guestMost)))
+		least := guestLeast
+		if !root {
+			least = otherLeast
+		}
+		c.limit.Store(int64(min(max(n.limit, least), guestMost)))
 	}
 	if n.trigger {
 		c.last.Store(1) // as long ago as can be
@@ -300,8 +171,12 @@ func (g *guests) notify(pid int, n notice) (int, error) {
 }
 
 // settle finds a free cell for a new guest. Its limit counts from its first beat.
-func (g *guests) settle(id proc.ID, name string) (int, error) {
-	for i := range g.cells {
+func (g *guests) settle(id proc.ID, root bool, name string) (int, error) {
+	cells := g.cells
+	if !root {
+		cells = cells[:otherCells]
+	}
+	for i := range cells {
 		if g.slots[i] != nil {
 			continue
 		}
@@ -386,52 +261,12 @@ func (g *guests) look(now time.Duration, judge bool) (missed []beats.Miss) {
 	return missed
 }
 
-// lastOf returns the latest beat of a guest.
-func (g *guests) lastOf(slot int) (time.Duration, bool) {
+// lastOf returns the latest beat of a guest, if it is still there.
+func (g *guests) lastOf(slot int, name string) (time.Duration, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.slots[slot] == nil {
+	if one := g.slots[slot]; one == nil || one.name != name {
 		return 0, false
 	}
 	return time.Duration(g.cells[slot].last.Load()), true
-}
-
-// openPipe makes the pipe for scripts of root.
-func openPipe(path string) (*os.File, error) {
-	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
-		return nil, err
-	}
-	// For writing, too: it then never ends, however many writers come and go.
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
-	}
-	if st, err := f.Stat(); err != nil || st.Mode()&fs.ModeNamedPipe == 0 {
-		return nil, errors.Join(fmt.Errorf("%s is no pipe", path), err, f.Close())
-	}
-	return f, nil
-}
-
-func (g *guests) readPipe(f *os.File) {
-	lines := bufio.NewReaderSize(f, guestMessage)
-	for {
-		line, err := lines.ReadSlice('\n')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return
-		}
-		if n, ok := parseLine(string(bytes.TrimSpace(line))); ok {
-			_, _ = g.notify(0, n) // nobody is there to be told that all cells are taken
-		}
-	}
-}
-
-// clean makes a name of printable ASCII that fits its cell.
-func clean(name string) string {
-	b := []byte(name[:min(len(name), beat.NameLimit)])
-	for i, c := range b {
-		if c <= ' ' || c > '~' {
-			b[i] = '?'
-		}
-	}
-	return string(slices.Clip(b))
 }

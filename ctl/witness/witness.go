@@ -64,13 +64,14 @@ type Witness struct {
 	set     *bpf.Set // nil: not loaded yet, or no more
 	state   []api.Check
 	missing map[slotKey]missing
-	orders  beats.Orders // given last
-	down    bool         // nothing is handed over any more
+	told    map[slotKey]time.Time // when a miss was told of last
+	orders  beats.Orders          // given last
+	down    bool                  // nothing is handed over any more
 }
 
 // New returns a Witness that does not work yet.
 func New(o Options) *Witness {
-	w := &Witness{o: o, missing: map[slotKey]missing{}, store: store{dir: o.StateDir, boot: o.Boot}}
+	w := &Witness{o: o, missing: map[slotKey]missing{}, told: map[slotKey]time.Time{}, store: store{dir: o.StateDir, boot: o.Boot}}
 	w.blame = blamer{dir: o.StateDir, boot: o.Boot, program: o.Program, log: o.Log}
 	w.guests = guests{witness: w, slots: map[int]*guest{}}
 	w.state = []api.Check{{Area: "eBPF", Name: "witnesses", Level: api.LevelOK, Text: "being loaded"}}
