@@ -53,7 +53,7 @@ generate: ## regenerate what is generated
 	@$(GO) generate ./...
 
 vm-test: deps ## tests inside guests, for every kernel of ci/kernels.txt or KERNEL=
-	@SHISA_VM=1 SHISA_VM_KERNEL='$(KERNEL)' $(GO) test -count=1 -timeout 60m ./ci/vm/... ./ci/bpftest/... ./ctl/keeper ./ctl/keepalive/drivers
+	@SHISA_VM=1 SHISA_VM_KERNEL='$(KERNEL)' $(GO) test -count=1 -p 1 -timeout 120m ./ci/vm/... ./ci/bpftest/... ./ci/claims ./ctl/keeper ./ctl/keepalive/drivers
 
 vm-power-test: deps ## stalls in guests, judged by the hypervisor; one line a case; KERNEL=
 	@$(GO) run ./ci/power/cmd/power $(if $(KERNEL),--kernel $(KERNEL))
