@@ -21,7 +21,7 @@ type finalAct struct {
 	stage      stage         // at the gate
 	told       string        // why it waits, as announced last
 	blocked    string        // what forbade it last; empty: nothing has
-	blockedAt  time.Duration // first
+	blockedAt  time.Duration // when the blockers were asked first; 0: not yet
 	askAt      time.Duration // before which the blockers are not asked again
 	confirming bool          // one more probe was asked for
 }
@@ -173,6 +173,8 @@ func (m *Machine) forUnit(f *finalAct) {
 	switch {
 	case f.action.OnMachine() || f.action == recovery.StopService:
 		m.admit(f)
+	case f.unit.group.state == GroupStopFailed:
+		// It is stopped as far as it can be; once more would fail again, for ever.
 	case f.action == recovery.StopGroup || f.action == recovery.StopResource:
 		m.emit(event.RecoveryFinal, f.subject, "action", string(f.action), "reason", f.reason)
 		m.stopGroup(f.unit.group, resource.Request{Event: resource.Recover, Factor: resource.GroupStop}, "final action: "+f.reason)
@@ -183,6 +185,8 @@ func (m *Machine) forUnit(f *finalAct) {
 func (m *Machine) onMachine(f *finalAct) {
 	l := m.model.Limiter
 	switch {
+	case m.harder(f):
+		// The service is stopping for something milder: this follows instead.
 	case m.service.state != Running:
 		m.emit(event.RecoveryWithheld, f.subject, "reason", "the service is stopping")
 		return
@@ -197,15 +201,29 @@ func (m *Machine) onMachine(f *finalAct) {
 		m.emit(event.LimitReached, f.subject, "count", itoa(m.limiter.count), "window", l.Calm.String())
 		return
 	}
-	m.limiter.count++
+	if m.service.state == Running || !m.service.by.action.OnMachine() { // else it is counted already
+		m.limiter.count++
+	}
 	m.limiter.calmSince = m.now
 	m.do(Save{})
 	m.emit(event.RecoveryFinal, f.subject, "action", string(f.action), "reason", f.reason)
+	if m.service.state != Running {
+		m.service.act = f
+		return
+	}
 	if f.action == recovery.Shutdown || f.action == recovery.Reboot {
 		m.stopService(StopService{Then: f.action, By: f.subject, Reason: f.reason}, f)
 		return
 	}
 	m.act(f)
+}
+
+// harder reports whether f is to replace what follows the stop of the service
+// that another final action has begun, and that has not come to its end.
+func (m *Machine) harder(f *finalAct) bool {
+	s := &m.service
+	return s.state == ServiceStop && s.by != nil && m.unable == "" && f.action.OnMachine() && severity(f.action) > severity(s.by.action) &&
+		(s.by.action.OnMachine() || !m.model.Limiter.Enabled || m.limiter.count < m.model.Limiter.Max)
 }
 
 func (m *Machine) act(f *finalAct) {

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -48,22 +49,23 @@ func (m *Machine) advanceGates() {
 }
 
 func (m *Machine) advanceGate(f *finalAct) {
-	if f.stage != waiting || !slices.Contains(m.gated, f) {
+	if f.stage == passed || !slices.Contains(m.gated, f) {
 		return
 	}
 	if why := m.closed(); why != "" {
-		m.defer_(f, why)
+		m.postpone(f, why)
 		return
 	}
 	r := m.model.Reboot
 	switch {
 	case r.Blocker == "" && len(r.BlockerFiles) == 0:
 		m.pass(f)
-	case f.blocked != "" && m.since(f.blockedAt) >= r.BlockLimit:
-		m.emit(event.BlockerIgnored, f.subject, "action", string(f.action), "limit", r.BlockLimit.String(), "reason", f.blocked)
+	case f.blockedAt > 0 && m.since(f.blockedAt) >= r.BlockLimit: // with or without an answer
+		m.emit(event.BlockerIgnored, f.subject, "action", string(f.action), "limit", r.BlockLimit.String(),
+			"reason", cmp.Or(f.blocked, "the blocker does not answer"))
 		m.pass(f)
-	case m.now >= f.askAt:
-		f.stage = asking
+	case f.stage == waiting && m.now >= f.askAt:
+		f.stage, f.blockedAt = asking, cmp.Or(f.blockedAt, max(m.now, 1))
 		m.do(AskBlockers{m.begin(pending{ask: f}), r.Blocker, r.BlockerFiles, m.stretched(r.AskTimeout)})
 	}
 }
@@ -83,8 +85,8 @@ func (m *Machine) closed() string {
 	return ""
 }
 
-// defer_ tells once for each reason that f waits.
-func (m *Machine) defer_(f *finalAct, why string) {
+// postpone tells once for each reason that f waits.
+func (m *Machine) postpone(f *finalAct, why string) {
 	if f.told != why {
 		f.told = why
 		m.emit(event.ActionDeferred, f.subject, "action", string(f.action), "reason", why)
@@ -101,11 +103,8 @@ func (m *Machine) asked(f *finalAct, forbidden string) {
 		m.pass(f)
 		return
 	}
-	if f.blocked == "" {
-		f.blockedAt = m.now
-	}
 	f.blocked, f.askAt = forbidden, min(m.now+AskAgain, f.blockedAt+m.model.Reboot.BlockLimit)
-	m.defer_(f, forbidden)
+	m.postpone(f, forbidden)
 }
 
 // pass goes on with f behind the gate.
@@ -150,6 +149,9 @@ func (m *Machine) gateDeadlines() []time.Duration {
 	for _, f := range m.gated {
 		if f.stage == waiting && f.askAt > m.now {
 			at = append(at, f.askAt)
+		}
+		if limit := f.blockedAt + m.model.Reboot.BlockLimit; f.blockedAt > 0 && limit > m.now {
+			at = append(at, limit)
 		}
 	}
 	if next, ok := m.until(m.rebootWindows); ok && len(m.gated) > 0 {

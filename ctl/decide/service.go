@@ -22,6 +22,7 @@ const (
 type service struct {
 	state      ServiceState
 	act        *finalAct // what follows; nil: just the end
+	by         *finalAct // that made it stop; nil: the operator
 	server     bool      // the operating system goes down anyway
 	guarded    bool
 	stopFailed bool // stopping a group failed
@@ -40,10 +41,12 @@ func (in StopService) apply(m *Machine) {
 		f = &finalAct{action: in.Then, reason: in.Reason}
 	}
 	m.stopService(in, f)
+	m.service.by = nil
 }
 
+// stopService begins to stop everything; f follows, or is what asked for it.
 func (m *Machine) stopService(in StopService, f *finalAct) {
-	m.service.state = ServiceStop
+	m.service.state, m.service.by = ServiceStop, f
 	if in.Then == recovery.NoAction {
 		f = nil
 	}

@@ -145,7 +145,9 @@ func (u *unit) mayStop() bool {
 // unitEnded takes the outcome of the operation of u.
 func (m *Machine) unitEnded(u *unit, failure string) {
 	u.op = 0
-	u.last = failure
+	if failure != "" || !u.cleanup {
+		u.last = failure // what clears up does not hide what went wrong before
+	}
 	switch {
 	case u.state == Starting && failure == "":
 		u.state, u.attempts, u.startedAt = Online, 0, m.now

@@ -245,7 +245,7 @@ func (w *watch) see(m *Machine, in Probed, state recovery.State) {
 // maintenance is announced afterwards, if it still is so.
 func (m *Machine) announce(w *watch, in Probed) {
 	before := w.announced
-	if _, maintained := m.maintained(w); maintained || w.health == before {
+	if _, maintained := m.maintained(w); maintained || w.health == before || w.health == Retrying && before == Broken {
 		return
 	}
 	w.announced = w.health

@@ -128,7 +128,7 @@ func (p Policy) Step(s State, in Input) (State, Decision) {
 
 func (p Policy) fail(s State, in Input) (State, Decision) {
 	if s.Exhausted {
-		return s, Decision{Action: NoAction, Reason: "the final action was taken already; only a healthy target starts recovery anew"}
+		return s, Decision{Action: NoAction, Reason: "recovery has come to its end already; only a healthy target starts it anew"}
 	}
 	s.Failures++
 	hasty := in == SurelyFailed || in == TimedOut && p.NoRetryOnTimeout
