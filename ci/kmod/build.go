@@ -44,6 +44,33 @@ func (b builder) build(ctx context.Context, source vm.Source, k vm.Kernel, folde
 	return filepath.Join(dir, name+".ko"), nil
 }
 
+// guestFiles returns what guests get beside the module: the eBPF program, where there
+// is a compiler for it, and our tool as a 32-bit program.
+func (b builder) guestFiles(ctx context.Context) (map[string]vm.File, error) {
+	object, tool := filepath.Join(b.work, "kfunc.bpf.o"), filepath.Join(b.work, "guest32")
+	if _, err := os.Stat(tool); err != nil {
+		if _, err := command(ctx, "env", "GOARCH=386", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags=-s -w", "-o", tool, "./ci/kmod/guest"); err != nil {
+			return nil, err
+		}
+		_, err := command(ctx, "clang", "-target", "bpf", "-g", "-O2", "-mcpu=v2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
+			"-I", "bpf/src", "-c", "ci/kmod/kfunc/kfunc.bpf.c", "-o", object)
+		if err != nil && !errors.Is(err, exec.ErrNotFound) {
+			return nil, err
+		}
+	}
+	files := map[string]vm.File{}
+	for path, file := range map[string]string{tool32: tool, program: object} {
+		data, err := os.ReadFile(file)
+		if err != nil && path != program {
+			return nil, err
+		}
+		if err == nil {
+			files[path] = vm.File{Data: data, Mode: 0o755}
+		}
+	}
+	return files, nil
+}
+
 // inSid runs make in a small installation of the newest distribution, in a mount
 // namespace of its own. Headers know the path where they are normally installed, so
 // they are mounted there, and where ci/vm keeps them as well, read-only.

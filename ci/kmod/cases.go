@@ -22,17 +22,18 @@ type scenario struct {
 	name  string
 	quick bool // part of a quick run
 	setup setup
+	lasts time.Duration // longer than most
 	run   func(ctx context.Context, r *rig, g *vm.Guest) (result, error)
 }
 
-// scenarios returns all of them; fuzz is how long hostile calls last, in seconds.
-func scenarios(fuzz int, quick bool) []scenario {
+// scenarios returns all of them; fuzz is how long hostile calls last.
+func scenarios(fuzz time.Duration, quick bool) []scenario {
 	return slices.Concat(actionScenarios(), shutdownScenarios(), lifeScenarios(fuzz, quick), sleepScenarios())
 }
 
 func (s scenario) test(ctx context.Context, r *rig) row {
 	w := row{kernel: r.kernel.Name, engine: "clpka", fault: s.name, seen: "-"}
-	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
+	ctx, cancel := context.WithTimeout(ctx, caseTimeout+s.lasts)
 	defer cancel()
 	g, err := r.boot(ctx, s.setup)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // lifeScenarios: owners, openers, unloading, abuse.
-func lifeScenarios(fuzz int, quick bool) []scenario {
+func lifeScenarios(fuzz time.Duration, quick bool) []scenario {
 	cycles := 100000
 	if quick {
 		cycles = 2000
@@ -21,9 +21,12 @@ func lifeScenarios(fuzz int, quick bool) []scenario {
 		{name: "api", quick: true, setup: setup{params: "bootstatus=32"}, run: script(tool + " api")},
 		{name: "go-driver", quick: true, run: script(tool + " engine")},
 		{name: "cycles", quick: true, run: script(fmt.Sprintf(manyCycles, tool, cycles))},
-		{name: "fuzz", quick: true, run: script(fmt.Sprintf("%s fuzz %d && %s api 2>&1 | grep -v 'boot status'; rmmod clpka", tool, fuzz, tool))},
-		{name: "bench", run: script(tool + " bench; size=$(cat /sys/module/clpka/coresize); echo coresize $size; [ $size -le 65536 ]")},
-		{name: "idle-cost", run: script(idleCost)},
+		{name: "api-32-bit", quick: true, setup: setup{params: "bootstatus=32"}, run: script(tool32 + " api")},
+		{name: "cycles-32-bit", run: script(fmt.Sprintf(manyCycles, tool32, cycles/10))},
+		{name: "fuzz-32-bit", lasts: fuzz, run: script(fmt.Sprintf("%s fuzz %v && rmmod clpka", tool32, fuzz))},
+		{name: "fuzz", quick: true, lasts: fuzz, run: script(fmt.Sprintf("%s fuzz %v && %s api 2>&1 | grep -v 'boot status'; rmmod clpka", tool, fuzz, tool))},
+		{name: "bench", run: script(bench)},
+		{name: "kfunc", quick: true, run: kfunc},
 		{name: "owner-killed", quick: true, run: ownerKilled},
 		{name: "owner-inherited", run: inherited},
 		{name: "nowayout", setup: setup{params: "nowayout=1 timeout_ms=3000"}, run: afterScript("echo V > /dev/clpka", timeout)},
@@ -43,20 +46,6 @@ before=$(slab)
 grew=$(( $(slab) - before ))
 echo slab $grew KiB
 [ $grew -lt 2048 ] && rmmod clpka`
-
-// idleCost counts how often the armed module's timers expire on an idle machine.
-const idleCost = `
-exec 3>/dev/clpka
-cd /sys/kernel/tracing
-echo 1 > events/timer/hrtimer_expire_entry/enable
-: > trace
-sleep 10
-echo 0 > events/timer/hrtimer_expire_entry/enable
-n=$(grep -c clpka_tick trace)
-echo V >&3; exec 3>&-
-cpus=$(grep -c ^processor /proc/cpuinfo)
-echo timer_interrupts_10s $n cpus $cpus
-[ $n -gt 0 ] && [ $n -le $((20 * cpus)) ]`
 
 // busybox starts its watchdog program on the device: 3 s, pinged each second.
 const busybox = `busybox watchdog -T 3 -t 1 -F /dev/clpka & pid=$!; sleep 5; `

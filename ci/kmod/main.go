@@ -1,7 +1,7 @@
 // Command kmod builds clpka for the kernels of ci/kernels.txt and tests it in
 // guests, beside softdog.
 //
-//	kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz SECONDS]
+//	kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz DURATION] [--bench]
 //
 // One line a case, "pass|fail kernel engine fault seen lateness_ms=", and at the
 // end "N passed, N failed". It exits with 1 when one failed. Kernels that the
@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"shisa/ci/vm"
 )
@@ -26,7 +27,8 @@ type options struct {
 	kernel string
 	run    *regexp.Regexp
 	quick  bool
-	fuzz   int // seconds
+	fuzz   time.Duration
+	bench  bool
 }
 
 func main() {
@@ -34,11 +36,12 @@ func main() {
 	pattern := flag.String("run", "", "only cases whose `engine/name` matches")
 	flag.StringVar(&o.kernel, "kernel", "", "only this kernel of ci/kernels.txt")
 	flag.BoolVar(&o.quick, "quick", false, "a case a mechanism")
-	flag.IntVar(&o.fuzz, "fuzz", 5, "seconds of hostile calls")
+	flag.DurationVar(&o.fuzz, "fuzz", 5*time.Second, "how long hostile calls last")
+	flag.BoolVar(&o.bench, "bench", false, "print what the module costs, test nothing")
 	flag.Parse()
 	run, err := regexp.Compile(*pattern)
 	if err != nil || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "kmod: usage: kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz SECONDS]", err)
+		fmt.Fprintln(os.Stderr, "kmod: usage: kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz DURATION] [--bench]", err)
 		os.Exit(2)
 	}
 	o.run = run
@@ -49,7 +52,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "kmod:", err)
 		rep.failed++
 	}
-	rep.close()
+	if !o.bench {
+		rep.close()
+	}
 	if rep.failed > 0 {
 		os.Exit(1)
 	}
@@ -84,6 +89,12 @@ func test(ctx context.Context, o options, rep *report) error {
 			rep.add(row{kernel: source.Name, engine: "clpka", fault: "build", seen: "-", err: err})
 			continue
 		}
+		if o.bench {
+			if err := r.figures(ctx, rep.out); err != nil {
+				return fmt.Errorf("%s: %w", source.Name, err)
+			}
+			continue
+		}
 		rep.add(row{kernel: source.Name, engine: "clpka", fault: "build", seen: "no-warning"})
 		r.test(ctx, o, rep)
 	}
@@ -98,7 +109,8 @@ func newRig(ctx context.Context, b builder, source vm.Source) (*rig, error) {
 	}
 	clpka, err1 := b.build(ctx, source, k, "kmod", "clpka")
 	faults, err2 := b.build(ctx, source, k, "ci/kmod/faults", "faults")
-	return &rig{kernel: k, clpka: clpka, faults: faults}, errors.Join(err1, err2)
+	files, err3 := b.guestFiles(ctx)
+	return &rig{kernel: k, clpka: clpka, faults: faults, files: files}, errors.Join(err1, err2, err3)
 }
 
 // test runs the cases on one kernel.

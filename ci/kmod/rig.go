@@ -19,14 +19,18 @@ const (
 	never = 5 * time.Second
 	// caseTimeout bounds one case, boot included.
 	caseTimeout = 3 * time.Minute
-	// tool is where the guest has our program.
-	tool = "/bin/clpka-guest"
+	// tool is where the guest has our program, tool32 the same for 32 bits.
+	tool   = "/bin/clpka-guest"
+	tool32 = "/bin/clpka-guest32"
+	// program is where it has the eBPF program.
+	program = "/lib/kfunc.bpf.o"
 )
 
 // A rig is one kernel with the modules built for it.
 type rig struct {
 	kernel        vm.Kernel
-	clpka, faults string // .ko files
+	clpka, faults string             // .ko files
+	files         map[string]vm.File // more, by their path in the guest
 }
 
 func (r *rig) rt() bool { return strings.HasSuffix(r.kernel.Release, "rt-amd64") }
@@ -44,7 +48,6 @@ type setup struct {
 	cmdline string
 	softdog bool
 	machine vm.Machine
-	files   map[string]vm.File
 }
 
 // boot starts a guest with the engine and the faults module loaded.
@@ -61,7 +64,7 @@ func (r *rig) boot(ctx context.Context, s setup) (*vm.Guest, error) {
 		Modules:     append(load, "faults"),
 		ModuleFiles: []string{r.clpka, r.faults},
 		Binaries:    map[string]string{tool: "./ci/kmod/guest"},
-		Files:       s.files,
+		Files:       r.files,
 	})
 }
 
@@ -69,6 +72,7 @@ func (r *rig) boot(ctx context.Context, s setup) (*vm.Guest, error) {
 type shot struct {
 	guest    *vm.Guest
 	owner    *vm.Proc      // the process that holds it; nil: not ours
+	began    time.Time     // what was before does not count
 	deadline time.Time     // by the host's clock
 	grace    time.Duration // how long after it something may still happen; 0: never
 }
@@ -76,33 +80,42 @@ type shot struct {
 // hold runs the tool's hold command and returns when it has pinged.
 func hold(ctx context.Context, g *vm.Guest, timeout time.Duration, args ...string) (*shot, error) {
 	args = append([]string{tool, "hold", "-timeout", strconv.Itoa(int(timeout / time.Second))}, args...)
-	p, err := g.Go(args...)
-	if err != nil {
-		return nil, err
-	}
 	device := "/dev/clpka"
 	if i := slices.Index(args, "-device"); i >= 0 {
 		device = args[i+1]
 	}
-	waitCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	mark, err := g.WaitEvent(waitCtx, pinged(device))
-	if err != nil {
-		return nil, fmt.Errorf("hold %s: %w: %s", device, err, p.Output())
+	s := &shot{guest: g, began: time.Now()}
+	var err error
+	if s.owner, err = g.Go(args...); err != nil {
+		return nil, err
 	}
-	offset, err := clockOffset(g.Events())
+	mark, err := s.pinged(ctx, device)
+	if err != nil {
+		return nil, fmt.Errorf("hold %s: %w: %s", device, err, s.owner.Output())
+	}
+	offset, err := clockOffset(s.events())
 	if err != nil {
 		return nil, err
 	}
 	ns, err := strconv.ParseInt(strings.Fields(mark.Text)[1], 10, 64)
-	return &shot{guest: g, owner: p, deadline: offset.Add(time.Duration(ns) + timeout)}, err
+	s.deadline = offset.Add(time.Duration(ns) + timeout)
+	return s, err
 }
 
-// pinged is true for hold's word that it has pinged a device.
-func pinged(device string) func(vm.Event) bool {
-	return func(e vm.Event) bool {
-		return e.Kind == vm.KindMark && strings.HasPrefix(e.Text, "ping ") && strings.HasSuffix(e.Text, " "+device)
-	}
+// pinged waits for the word that a device was pinged for the last time.
+func (s *shot) pinged(ctx context.Context, device string) (vm.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return s.guest.WaitEvent(ctx, func(e vm.Event) bool {
+		return e.Kind == vm.KindMark && e.Time.After(s.began) &&
+			strings.HasPrefix(e.Text, "ping ") && strings.HasSuffix(e.Text, " "+device)
+	})
+}
+
+// events are those since the shot began.
+func (s *shot) events() []vm.Event {
+	all := s.guest.Events()
+	return all[slices.IndexFunc(all, func(e vm.Event) bool { return e.Time.After(s.began) }):]
 }
 
 // clockOffset returns the time on the host when the guest's clock was 0, from the
@@ -139,7 +152,7 @@ func (s *shot) outcome(ctx context.Context, kinds ...string) (vm.Event, error) {
 	}
 	ctx, cancel := context.WithDeadline(ctx, s.deadline.Add(max(s.grace, never)))
 	defer cancel()
-	e, err := s.guest.WaitEvent(ctx, func(e vm.Event) bool { return slices.Contains(kinds, e.Kind) })
+	e, err := s.guest.WaitEvent(ctx, func(e vm.Event) bool { return e.Time.After(s.began) && slices.Contains(kinds, e.Kind) })
 	if errors.Is(err, context.DeadlineExceeded) {
 		return vm.Event{}, nil
 	}

@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
-	"strconv"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +17,7 @@ import (
 // What could act within the run is left out: the countdown is pinged all the time,
 // its action is none, and the shutdown countdown is cancelled after each call.
 func fuzz(args []string) error {
-	seconds, err := strconv.Atoi(args[0])
+	lasts, err := time.ParseDuration(args[0])
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func fuzz(args []string) error {
 	}
 	f := fuzzer{fd: fd, good: pages[:4096], readOnly: addr(readOnly)}
 	n := 0
-	for end := time.Now().Add(time.Duration(seconds) * time.Second); time.Now().Before(end); n++ {
+	for end := time.Now().Add(lasts); time.Now().Before(end); n++ {
 		f.once()
 	}
 	fmt.Println(n, "calls")
@@ -59,6 +60,18 @@ var requests = []uintptr{
 	uapi.IoctlSetconfig, uapi.IoctlGetconfig, uapi.IoctlSetshutdown, uapi.IoctlSetnote, uapi.IoctlGetstatus,
 }
 
+// nowhere are addresses that user space may not give: the ends, the first that is
+// not canonical, the kernel's; cut to what a pointer holds.
+var nowhere = addresses(0, 1, math.MaxUint64, 1<<47, 0xffff888000000000, 0xc0000000)
+
+func addresses(list ...uint64) []uintptr {
+	var a []uintptr
+	for _, v := range list {
+		a = append(a, uintptr(v))
+	}
+	return slices.Clip(a)
+}
+
 func (f *fuzzer) once() {
 	request := requests[rand.IntN(len(requests))]
 	switch rand.IntN(4) {
@@ -77,10 +90,7 @@ func (f *fuzzer) once() {
 		}
 		f.good[rand.IntN(16)] = byte(rand.Uint32())
 	}
-	for _, p := range []uintptr{
-		addr(f.good), addr(f.good) + uintptr(rand.IntN(4096)), addr(f.good) + 4096 - uintptr(rand.IntN(16)),
-		0, 1, ^uintptr(0), 1 << 47, 0xffff888000000000, f.readOnly,
-	} {
+	for _, p := range append(nowhere, addr(f.good), addr(f.good)+uintptr(rand.IntN(4096)), addr(f.good)+4096-uintptr(rand.IntN(16)), f.readOnly) {
 		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(f.fd), request, p)
 		f.calm()
 	}

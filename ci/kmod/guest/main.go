@@ -6,11 +6,12 @@
 //	guest note TEXT         leave a note
 //	guest shutdown MS ACTION  arm the shutdown countdown
 //	guest cycles N          arm, ping and disarm N times
-//	guest fuzz SECONDS      hostile calls of all kinds
+//	guest fuzz DURATION     hostile calls of all kinds
 //	guest bench             cost of a ping and of being armed
 //	guest api               calls and their answers, as a user of the watchdog API sees them
 //	guest pretimeout        let a pretimeout happen, see it as a uevent, ping, disarm
 //	guest engine            the Go driver on the real module
+//	guest kfunc OBJECT PROGRAM   an eBPF program pings, then says that a beat was missed
 //	guest kexec IMAGE CMDLINE now|crash   load a kernel; now: and start it
 package main
 
@@ -30,8 +31,8 @@ var commands = map[string]func([]string) error{
 	"fuzz":     fuzz,
 	"bench":    bench,
 	"api":      api,
-	"kexec":    kexec,
 	"engine":   engine,
+	"kfunc":    kfunc,
 
 	"pretimeout": pretimeout,
 }
