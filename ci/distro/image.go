@@ -102,8 +102,7 @@ func (im Image) make(ctx context.Context, dir string) error {
 		return err
 	}
 	disk := filepath.Join(tmp, "disk")
-	// The oldest kernels do not know all that the newest mkfs turns on.
-	if _, err := run(ctx, "mkfs.ext4", "-q", "-F", "-O", "^orphan_file,^metadata_csum_seed", "-d", root, disk, fmt.Sprintf("%dM", imageMiB)); err != nil {
+	if err := makeDisk(ctx, disk, root, imageMiB); err != nil {
 		return err
 	}
 	for _, path := range old {
@@ -151,6 +150,13 @@ func (im Image) furnish(ctx context.Context, root string) error {
 	}
 	// The address of the machine's own mirror is nobody else's business.
 	return os.Remove(filepath.Join(root, "etc/apt/sources.list"))
+}
+
+// makeDisk makes an ext4 with the content of a folder.
+func makeDisk(ctx context.Context, path, dir string, sizeMiB int) error {
+	// The oldest kernels do not know all that the newest mkfs turns on.
+	_, err := run(ctx, "mkfs.ext4", "-q", "-F", "-O", "^orphan_file,^metadata_csum_seed", "-d", dir, path, fmt.Sprintf("%dM", sizeMiB))
+	return err
 }
 
 // put writes a file below a root.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -12,10 +13,10 @@ import (
 
 // Options say what a guest has beside its disk.
 type Options struct {
-	Watchdog bool              // an i6300esb; its driver is loaded by whoever wants it
-	Cmdline  string            // added to the kernel's command line
-	Files    map[string]string // written before anything else, path → text
-	Console  io.Writer         // gets a copy of the console; nil: none
+	Watchdog bool      // an i6300esb; its driver is loaded by whoever wants it
+	Cmdline  string    // added to the kernel's command line
+	Carry    string    // folder of this machine whose content lies in /mnt of the guest; empty: none
+	Console  io.Writer // gets a copy of the console; nil: none
 }
 
 const (
@@ -36,30 +37,54 @@ type System struct {
 // Boot starts a guest on a snapshot of the image and waits until systemd has
 // started everything. The guest lives until Close.
 func (im Image) Boot(ctx context.Context, o Options) (*System, error) {
-	machine := vm.Machine{MemoryMiB: memoryMiB, Watchdog: o.Watchdog, Disks: []string{im.Path}, Snapshot: true}
+	s := &System{Image: im, boots: 1}
 	c := vm.Config{
-		Kernel: im.Kernel, Machine: machine, Cmdline: "audit=0 " + o.Cmdline, Root: "/dev/vda",
-		Env: []string{"SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "LC_ALL=C"}, BootTimeout: bootTimeout, Console: o.Console,
+		Kernel:  im.Kernel,
+		Machine: vm.Machine{MemoryMiB: memoryMiB, Watchdog: o.Watchdog, Disks: []string{im.Path}, Snapshot: true},
+		Cmdline: o.Cmdline,
+		Root:    "/dev/vda",
+		Env:     []string{"SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "LC_ALL=C"}, BootTimeout: bootTimeout, Console: o.Console,
 	}
 	if o.Watchdog {
-		c.Present = []string{"i6300esb"} // loaded by whoever wants it
+		c.Present = []string{"i6300esb"}
 	}
-	g, err := vm.Start(ctx, c)
-	if err != nil {
+	if o.Carry != "" {
+		disk, err := carry(ctx, o.Carry)
+		if err != nil {
+			return nil, err
+		}
+		// QEMU has it open as soon as it runs, and nobody else needs it.
+		defer func() { _ = os.Remove(disk) }()
+		c.Machine.Disks = append(c.Machine.Disks, disk)
+	}
+	var err error
+	if s.Guest, err = vm.Start(ctx, c); err != nil {
 		return nil, err
 	}
-	s := &System{Guest: g, Image: im, boots: 1}
-	if err := s.settle(ctx); err != nil {
+	err = s.settle(ctx)
+	if err == nil && o.Carry != "" {
+		_, err = s.Sh(ctx, "mount -o ro /dev/vdb /mnt")
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	for path, text := range o.Files {
-		if err := s.WriteFile(ctx, path, []byte(text)); err != nil {
-			s.Close()
-			return nil, err
-		}
-	}
 	return s, nil
+}
+
+// carryMiB is the size of the disk that carries files into a guest.
+const carryMiB = 512
+
+// carry makes a disk with the content of a folder.
+func carry(ctx context.Context, dir string) (string, error) {
+	f, err := os.CreateTemp("", "shisa-carry-")
+	if err != nil {
+		return "", err
+	}
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	return f.Name(), makeDisk(ctx, f.Name(), dir, carryMiB)
 }
 
 // settle waits until the start is over. Units that failed are an error: an image
