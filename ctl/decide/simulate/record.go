@@ -69,13 +69,19 @@ type player struct {
 	last   map[string]recovery.Decision // by monitor
 	repeat map[string]string            // what was noted last of a monitor that is not probed
 	began  map[string]time.Duration     // operations under way
+	again  bool                         // a probe was asked for
+}
+
+func newPlayer(model *config.Model) *player {
+	p := &player{World: NewWorld(model), last: map[string]recovery.Decision{}, repeat: map[string]string{}, began: map[string]time.Duration{}}
+	p.See, p.World.Ended = p.command, p.ended
+	return p
 }
 
 // Run plays h to a machine for model and returns what it decided. A decision
 // that says the same as the one before, and does nothing, is left out.
 func Run(model *config.Model, h History) Record {
-	p := &player{World: NewWorld(model), last: map[string]recovery.Decision{}, repeat: map[string]string{}, began: map[string]time.Duration{}}
-	p.See, p.World.Ended = p.command, p.ended
+	p := newPlayer(model)
 	for _, s := range h.steps {
 		p.Run(s.at - p.Now)
 		p.step(s)
@@ -128,6 +134,7 @@ func (p *player) command(c decide.Command) {
 	}
 	switch c := c.(type) {
 	case decide.Probe:
+		p.again = true
 		p.note(Command, "monitor/"+c.Monitor, "look at %s once more", c.Monitor)
 	case decide.Decided:
 		p.decided(c)
