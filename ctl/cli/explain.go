@@ -166,7 +166,7 @@ func (a *app) writeExplanation(e explanation) {
 		}
 		head(title)
 		for _, one := range r {
-			fmt.Fprintln(a.out, inert(one.String()))
+			a.writeEntry(one)
 		}
 	}
 	part("what it saw, and what follows from that", e.Recorded)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +79,14 @@ func (a *app) writeRecord(r simulate.Record) error {
 		return a.writeJSON(append(simulate.Record{}, r...))
 	}
 	for _, e := range r {
-		fmt.Fprintln(a.out, inert(e.String()))
+		a.writeEntry(e)
 	}
 	return nil
+}
+
+// writeEntry prints a line of a record, its times one below the other.
+func (a *app) writeEntry(e simulate.Entry) {
+	line := e.String()
+	text := strings.TrimLeft(line, " ")
+	fmt.Fprintln(a.out, line[:len(line)-len(text)]+inert(text))
 }
