@@ -35,10 +35,10 @@ const (
 	repaired    groupEvent = "resource restarted"
 )
 
-// transitions is the whole life of a group. What does not stand here does not
+// transitions is the whole life of a group, drawn in GROUPS.md. What does not stand here does not
 // happen: such an event leaves the group as it is.
 var transitions = map[GroupState]map[groupEvent]GroupState{
-	GroupOffline:     {startAsked: GroupStarting, stopAsked: GroupStopping},
+	GroupOffline:     {startAsked: GroupStarting},
 	GroupStarting:    {allStarted: GroupOnline, startFailed: GroupStartFailed, stopAsked: GroupStopping},
 	GroupOnline:      {stopAsked: GroupStopping, startFailed: GroupStartFailed},
 	GroupStopping:    {allStopped: GroupOffline, stopFailed: GroupStopFailed},
@@ -116,7 +116,7 @@ func (m *Machine) startGroup(g *group, r resource.Request, reason string) bool {
 // stopGroup begins to stop g; it reports whether there was anything to do.
 func (m *Machine) stopGroup(g *group, r resource.Request, reason string) bool {
 	g.restart, g.asked = false, true
-	if g.state == GroupOffline || !g.move(stopAsked) {
+	if !g.move(stopAsked) {
 		return false
 	}
 	g.request, g.reason, g.bouncing = r, reason, false
