@@ -1,9 +1,11 @@
 package power
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Case is one fault on one engine and one kernel.
@@ -16,8 +18,12 @@ type Case struct {
 // A Choice narrows the matrix; an empty list means all.
 type Choice struct {
 	Kernels, Engines, Faults []string
-	Quick                    bool // one case an engine and kernel
+	Quick                    bool          // one case an engine and kernel
+	Load                     time.Duration // how long the load lasts that is not the short one; 0: DefaultLoad
 }
+
+// DefaultLoad is how long a machine under load has to stay up, once a kernel.
+const DefaultLoad = 10 * time.Minute
 
 // Matrix returns the chosen cases, ordered by kernel, engine and fault. A name that
 // is in no table is an error, and so is a choice of nothing.
@@ -46,10 +52,11 @@ func Matrix(kernels []string, c Choice) ([]Case, error) {
 			for _, f := range Faults {
 				switch {
 				case !chosen(c.Kernels, kernel), !chosen(c.Engines, e.Name), !chosen(c.Faults, f.Name):
-				case c.Quick && !f.Quick && len(c.Faults) == 0:
+				case c.Quick && !(f.Quick && quick(e, kernel)) && len(c.Faults) == 0:
 				case f.Except != nil && f.Except(kernel, e.Name) != "":
+				case f.Name == longLoad && slices.ContainsFunc(cases, func(c Case) bool { return c.Kernel == kernel && c.Fault.Name == longLoad }):
 				default:
-					cases = append(cases, Case{kernel, e, f})
+					cases = append(cases, Case{kernel, e, f.lasting(cmp.Or(c.Load, DefaultLoad))})
 				}
 			}
 		}
@@ -59,6 +66,9 @@ func Matrix(kernels []string, c Choice) ([]Case, error) {
 	}
 	return cases, nil
 }
+
+// quick reports whether the engine is part of the quick set on a kernel.
+func quick(e Engine, kernel string) bool { return e.Quick == nil || e.Quick(kernel) }
 
 // config returns the daemon's configuration for the case.
 func (c Case) config(mode string) string {

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"shisa/ci/vm"
 )
 
 const (
@@ -138,7 +136,7 @@ func (a *act) daemonLog() string {
 
 // askWhy starts the daemon after the reset, only observing, and compares the cause
 // that it names.
-func (a *act) askWhy(ctx context.Context) error {
+func (a *act) askWhy(ctx context.Context, panicked bool) error {
 	// A real machine would have loaded its watchdog's driver by itself, and that
 	// driver knows whether it fired.
 	if err := a.load(ctx, a.Engine.Modules); err != nil {
@@ -168,11 +166,38 @@ func (a *act) askWhy(ctx context.Context) error {
 		return err
 	}
 	want := a.Fault.Causes
-	if strings.HasPrefix(a.result.Seen, vm.KindPanic) {
+	if panicked {
 		want = []string{"kernel-panic"}
 	}
 	if !slices.Contains(want, a.result.Cause) {
 		return fmt.Errorf("shisa names the cause %q; %s is right", a.result.Cause, strings.Join(want, " or "))
+	}
+	return nil
+}
+
+// alarming are the codes of events that say that something failed.
+const alarming = "monitor-failed,monitor-warning,process-died,resource-start-failed,group-start-failed,recovery-restart,recovery-final," +
+	"action-intent,keeper-lost,keepalive-absent,stall-missed"
+
+// askCalm makes sure that the daemon still protects the machine and found no
+// failure where there was none.
+func (a *act) askCalm(ctx context.Context) error {
+	if err := a.waitArmed(ctx); err != nil {
+		return err
+	}
+	r, err := a.guest.Run(ctx, "shisa", "events", "--json", "--code", alarming)
+	if err != nil {
+		return fmt.Errorf("ask for events: %w", err)
+	}
+	var events []struct {
+		Code string `json:"code"`
+		Text string `json:"text"`
+	}
+	if err := json.Unmarshal([]byte(r.Stdout), &events); err != nil {
+		return fmt.Errorf("ask for events: %w: %s%s", err, r.Stdout, r.Stderr)
+	}
+	if len(events) > 0 {
+		return fmt.Errorf("shisa calls it a failure: %s: %s", events[0].Code, events[0].Text)
 	}
 	return nil
 }

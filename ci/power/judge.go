@@ -10,10 +10,11 @@ import (
 	"shisa/ci/vm"
 )
 
-// judge says what the hypervisor saw after the strike, how late the reset was in
-// milliseconds after it was due (nil: there was none), and what is wrong with that.
-// It looks at nothing but its arguments.
-func judge(c Case, strike time.Time, events []vm.Event) (seen string, lateness *float64, err error) {
+// judge says what the hypervisor saw after the strike, how late the engine was in
+// milliseconds after it was due (nil: it did not fire), and what is wrong with
+// that. Waited is how long the host kept the guest's CPUs waiting. It looks at
+// nothing but its arguments.
+func judge(c Case, strike time.Time, events []vm.Event, waited time.Duration) (seen string, lateness *float64, err error) {
 	var kinds []string
 	var reset, ping vm.Event
 	for _, e := range events {
@@ -38,7 +39,7 @@ func judge(c Case, strike time.Time, events []vm.Event) (seen string, lateness *
 	if c.Fault.Feeder {
 		due = ping.Time.Add(c.Fault.Due)
 	}
-	if reset.Kind != "" {
+	if reset.Kind != "" && !panicked(seen) { // a panic's time is the kernel's affair
 		ms := float64(reset.Time.Sub(due).Microseconds()) / 1000
 		lateness = &ms
 	}
@@ -51,17 +52,20 @@ func judge(c Case, strike time.Time, events []vm.Event) (seen string, lateness *
 	case c.Fault.Feeder && ping.Kind == "":
 		err = errors.New("reset before the first ping")
 	default:
-		err = errors.Join(inWindow(c.Fault.Window, reset.Time.Sub(due)), rightReset(c, seen))
+		err = errors.Join(inWindow(c.Fault.Window, reset.Time.Sub(due), waited), rightReset(c, seen))
 	}
 	return seen, lateness, err
 }
 
-func inWindow(w Window, lateness time.Duration) error {
-	if lateness >= -w.Early && lateness <= w.Late {
+// panicked reports whether the kernel gave up by itself first.
+func panicked(seen string) bool { return strings.HasPrefix(seen, vm.KindPanic) }
+
+func inWindow(w Window, lateness, waited time.Duration) error {
+	if lateness >= -w.Early && lateness <= w.Late+waited {
 		return nil
 	}
-	return fmt.Errorf("reset %v after it was due; from %v early to %v late is right",
-		lateness.Round(time.Millisecond), w.Early, w.Late)
+	return fmt.Errorf("reset %v after it was due; from %v early to %v late is right, the host kept the guest waiting for %v",
+		lateness.Round(time.Millisecond), w.Early, w.Late, waited.Round(time.Millisecond))
 }
 
 // rightReset checks that the engine fired, or that the kernel panicked where it
@@ -70,8 +74,11 @@ func rightReset(c Case, seen string) error {
 	if seen == c.Engine.Seen {
 		return nil
 	}
-	if seen == vm.KindPanic+","+vm.KindReset && slices.Contains(c.Fault.Causes, "kernel-panic") {
-		return nil
+	if slices.Contains(c.Fault.Causes, "kernel-panic") {
+		once := vm.KindPanic + "," + vm.KindReset
+		if seen == once || c.Engine.GoesOn && seen == once+","+vm.KindReset {
+			return nil
+		}
 	}
 	return fmt.Errorf("the hypervisor saw %s; %s is right", seen, c.Engine.Seen)
 }

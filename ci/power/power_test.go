@@ -2,12 +2,19 @@ package power
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"shisa/ci/vm"
+	"shisa/ctl/config"
+	monitors "shisa/ctl/monitor/types"
+	resources "shisa/ctl/resource/types"
 )
 
 func engine(t *testing.T, name string) Engine {
@@ -63,8 +70,8 @@ func TestMatrix(t *testing.T) {
 		want   int
 		err    string
 	}{
-		{"all but one exception", Choice{}, 2*len(Engines)*len(Faults) - 1, ""},
-		{"quick is one an engine and kernel", Choice{Quick: true}, 2 * len(Engines), ""},
+		{"all but one exception, the long load once a kernel", Choice{}, 2*len(Engines)*(len(Faults)-1) + 2 - 1, ""},
+		{"quick is one an engine and kernel, our module on one", Choice{Quick: true}, 2*len(Engines) - 1, ""},
 		{"one", Choice{Kernels: []string{"6.1"}, Engines: []string{"bmc"}, Faults: []string{"hog"}}, 1, ""},
 		{"quick with a fault named", Choice{Quick: true, Faults: []string{"hog"}, Engines: []string{"bmc"}}, 2, ""},
 		{"unknown kernel", Choice{Kernels: []string{"2.4"}}, 0, `no kernel "2.4": there is 6.1, 6.12-rt`},
@@ -105,44 +112,115 @@ func TestJudge(t *testing.T) {
 		name, engine, fault string
 		events              []vm.Event
 		seen                string
-		late                float64 // milliseconds, where there was a reset
+		late                float64 // milliseconds, where the engine fired
 		err                 string
+		waited              time.Duration
 	}{
-		{"in time", "softdog", "sigstop", []vm.Event{before, at(due, vm.KindReset), at(due+8, vm.KindReady)}, "RESET", 0, ""},
-		{"an interval early", "softdog", "sigstop", []vm.Event{at(due-0.5, vm.KindReset)}, "RESET", -500, ""},
-		{"too early", "softdog", "sigstop", []vm.Event{at(1, vm.KindReset)}, "RESET", -4000, "reset -4s after it was due"},
-		{"too late", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "reset 4s after it was due"},
-		{"none", "softdog", "sigstop", []vm.Event{before}, "none", 0, "the hypervisor saw none and no reset"},
-		{"two", "softdog", "sigstop", []vm.Event{at(due, vm.KindReset), at(due+9, vm.KindReset)}, "RESET,RESET", 0, "RESET is right"},
-		{"the wrong engine", "softdog", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, "RESET is right"},
-		{"the right engine", "i6300esb", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, ""},
-		{"a panic where none may be", "softdog", "sigstop", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset)}, "GUEST_PANICKED,RESET", 0, "RESET is right"},
-		{"a panic where one may be", "softdog", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset)}, "GUEST_PANICKED,RESET", 0, ""},
-		{"powered off", "softdog", "sigstop", []vm.Event{at(due, vm.KindStopped), at(due, vm.KindExit)}, "SHUTDOWN,EXIT", 0, "SHUTDOWN,EXIT and no reset"},
-		{"nothing to happen", "softdog", "clock-back", []vm.Event{before, at(1, vm.KindMark)}, "none", 0, ""},
-		{"a false reset", "softdog", "clock-back", []vm.Event{at(3, vm.KindReset)}, "RESET", 3000, "nothing was to happen"},
-		{"unfed", "bmc", "unfed", []vm.Event{ping(1), ping(2), at(6.02, vm.KindReset)}, "RESET", 20, ""},
-		{"fired while fed", "bmc", "unfed", []vm.Event{ping(1), ping(2), at(2.5, vm.KindReset)}, "RESET", -3500, "after it was due"},
-		{"never fed", "bmc", "unfed", []vm.Event{at(2.5, vm.KindReset)}, "RESET", 0, "before the first ping"},
-		{"marks of the next boot do not count", "bmc", "unfed", []vm.Event{ping(2), at(6, vm.KindReset), ping(15)}, "RESET", 0, ""},
+		{"in time", "softdog", "sigstop", []vm.Event{before, at(due, vm.KindReset), at(due+8, vm.KindReady)}, "RESET", 0, "", 0},
+		{"an interval early", "softdog", "sigstop", []vm.Event{at(due-0.5, vm.KindReset)}, "RESET", -500, "", 0},
+		{"too early", "softdog", "sigstop", []vm.Event{at(1, vm.KindReset)}, "RESET", -4000, "reset -4s after it was due", 0},
+		{"too late", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "reset 4s after it was due", 0},
+		{"late on a busy host", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "", 3 * time.Second},
+		{"none", "softdog", "sigstop", []vm.Event{before}, "none", 0, "the hypervisor saw none and no reset", 0},
+		{"two", "softdog", "sigstop", []vm.Event{at(due, vm.KindReset), at(due+9, vm.KindReset)}, "RESET,RESET", 0, "RESET is right", 0},
+		{"the wrong engine", "softdog", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, "RESET is right", 0},
+		{"the right engine", "i6300esb", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, "", 0},
+		{"a panic where none may be", "softdog", "sigstop", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset)}, "GUEST_PANICKED,RESET", 0, "RESET is right", 0},
+		{"a panic where one may be", "softdog", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset)}, "GUEST_PANICKED,RESET", 0, "", 0},
+		{"a panic, and the BMC goes on", "bmc", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset), at(due+5, vm.KindReset)}, "GUEST_PANICKED,RESET,RESET", 0, "", 0},
+		{"a panic, and softdog goes on", "softdog", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset), at(due+5, vm.KindReset)}, "GUEST_PANICKED,RESET,RESET", 0, "RESET is right", 0},
+		{"powered off", "softdog", "sigstop", []vm.Event{at(due, vm.KindStopped), at(due, vm.KindExit)}, "SHUTDOWN,EXIT", 0, "SHUTDOWN,EXIT and no reset", 0},
+		{"nothing to happen", "softdog", "clock-back", []vm.Event{before, at(1, vm.KindMark)}, "none", 0, "", 0},
+		{"a false reset", "softdog", "clock-back", []vm.Event{at(3, vm.KindReset)}, "RESET", 3000, "nothing was to happen", 0},
+		{"unfed", "bmc", "unfed", []vm.Event{ping(1), ping(2), at(6.02, vm.KindReset)}, "RESET", 20, "", 0},
+		{"fired while fed", "bmc", "unfed", []vm.Event{ping(1), ping(2), at(2.5, vm.KindReset)}, "RESET", -3500, "after it was due", 0},
+		{"never fed", "bmc", "unfed", []vm.Event{at(2.5, vm.KindReset)}, "RESET", 0, "before the first ping", 0},
+		{"marks of the next boot do not count", "bmc", "unfed", []vm.Event{ping(2), at(6, vm.KindReset), ping(15)}, "RESET", 0, "", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := Case{"6.1", engine(t, tt.engine), fault(t, tt.fault)}
-			seen, lateness, err := judge(c, strike, tt.events)
+			seen, lateness, err := judge(c, strike, tt.events, tt.waited)
 			if seen != tt.seen {
 				t.Errorf("seen: got %s, want %s", seen, tt.seen)
 			}
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("got %v, want %q", err, tt.err)
 			}
-			if hasReset := strings.Contains(seen, vm.KindReset); hasReset != (lateness != nil) {
+			if fired := strings.Contains(seen, vm.KindReset) && !panicked(seen); fired != (lateness != nil) {
 				t.Errorf("lateness %v with %s", lateness, seen)
 			}
 			if lateness != nil && tt.name != "never fed" && *lateness != tt.late {
 				t.Errorf("lateness: got %v, want %v", *lateness, tt.late)
 			}
 		})
+	}
+}
+
+func TestLoadLasts(t *testing.T) {
+	cases, err := Matrix([]string{"6.1"}, Choice{Faults: []string{longLoad}, Load: time.Minute})
+	if err != nil || len(cases) != 1 {
+		t.Fatalf("%d cases, %v", len(cases), err)
+	}
+	if f := cases[0].Fault; !slices.Contains(f.Strike, "1m0s") || f.Observe <= time.Minute {
+		t.Errorf("%+v", f)
+	}
+	if f := fault(t, longLoad); f.Observe <= 10*time.Minute {
+		t.Errorf("%+v", f)
+	}
+}
+
+// What the daemon is given can be read, whatever the case.
+func TestConfigurations(t *testing.T) {
+	reg := config.NewRegistry(monitors.All(), resources.All())
+	for _, e := range Engines {
+		for _, f := range Faults {
+			if f.Feeder {
+				continue
+			}
+			text := Case{"6.1", e, f}.config("protect")
+			if _, problems := config.Parse([]byte(text), "case", t.TempDir(), reg); slices.ContainsFunc(problems.Errors(), unexpected) {
+				t.Errorf("%s %s: %v\n%s", e.Name, f.Name, problems.Errors(), text)
+			}
+		}
+	}
+}
+
+// unexpected is not that a program of the guest is missing here.
+func unexpected(p config.Problem) bool { return !strings.Contains(fmt.Sprint(p), "/bin/") }
+
+func TestByKernel(t *testing.T) {
+	got := byKernel([]Case{{Kernel: "a"}, {Kernel: "a"}, {Kernel: "b"}})
+	if len(got) != 2 || len(got[0]) != 2 || len(got[1]) != 1 || byKernel(nil) != nil {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWaits(t *testing.T) {
+	root := t.TempDir()
+	put := func(name, text string) {
+		path := filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("77/cmdline", "qemu\x00file=/tmp/x/state.img,format=raw")
+	put("78/cmdline", "other")
+	pid := processWith(root, "/tmp/x/state.img")
+	if pid != 77 || processWith(root, "/tmp/y") != 0 {
+		t.Fatalf("process %d", pid)
+	}
+	put("77/task/77/schedstat", "1000 2000000 5\n")
+	put("77/task/78/schedstat", "1000 7000000 5\n")
+	before := waitsOf(root, pid)
+	put("77/task/77/schedstat", "1000 9000000 5\n")
+	put("77/task/78/schedstat", "1000 8000000 5\n")
+	put("77/task/79/schedstat", "odd")
+	if got := waitsOf(root, pid).since(before); got != 7*time.Millisecond {
+		t.Errorf("waited %v", got)
+	}
+	if got := waitsOf(root, 1).since(before); got != 0 {
+		t.Errorf("nobody waited %v", got)
 	}
 }
 

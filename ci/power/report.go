@@ -20,6 +20,7 @@ type Result struct {
 	Pass       bool     `json:"pass"`
 	Seen       string   `json:"seen"`                  // "RESET", "WATCHDOG,RESET", "none" ...
 	LatenessMS *float64 `json:"lateness_ms,omitempty"` // of the reset, after it was due; absent: no reset
+	WaitedMS   int64    `json:"waited_ms"`             // the host kept the guest's CPUs waiting, from the strike on
 	Cause      string   `json:"cause,omitempty"`       // that shisa named
 	Reason     string   `json:"reason,omitempty"`      // why it did not pass
 	Events     []string `json:"events"`                // with the time since the strike

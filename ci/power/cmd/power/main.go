@@ -1,6 +1,6 @@
 // Command power runs the power tests.
 //
-//	power [--quick] [--kernel NAME] [--engine NAME] [--fault NAME] [--json FILE] [--list]
+//	power [--quick] [--kernel NAME] [--engine NAME] [--fault NAME] [--load DURATION] [--parallel N] [--json FILE] [--list]
 //
 // Names may be given several times, separated by commas. It prints one line a case
 // and closes with "N passed, N failed"; it exits with 1 when a case failed and with
@@ -59,6 +59,8 @@ func run(ctx context.Context, args []string) (failed int, err error) {
 	flags.Var((*names)(&choice.Engines), "engine", "only with these engines")
 	flags.Var((*names)(&choice.Faults), "fault", "only these faults")
 	flags.BoolVar(&choice.Quick, "quick", false, "one case an engine and kernel")
+	flags.DurationVar(&choice.Load, "load", power.DefaultLoad, "how long the long load lasts")
+	parallel := flags.Int("parallel", 1, "so many kernels at once")
 	report := flags.String("json", "", "also write the report to this file")
 	console := flags.Bool("console", false, "copy the guests' consoles to standard error")
 	list := flags.Bool("list", false, "print the cases and stop")
@@ -86,7 +88,7 @@ func run(ctx context.Context, args []string) (failed int, err error) {
 	if *console {
 		copyTo = os.Stderr
 	}
-	r, err := power.Run(ctx, cases, os.Stdout, copyTo)
+	r, err := power.RunParallel(ctx, cases, *parallel, os.Stdout, copyTo)
 	if err != nil {
 		return 0, err
 	}

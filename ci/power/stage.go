@@ -1,0 +1,136 @@
+package power
+
+import (
+	"context"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"shisa/ci/kbuild"
+	"shisa/ci/vm"
+	"shisa/ci/vm/wire"
+)
+
+// stateDir is where the daemon keeps its state: on the disk that survives.
+const stateDir = "/var/lib/shisa"
+
+// spareDir is on a disk that nobody needs.
+const spareDir = "/srv"
+
+// caseTimeout bounds one case, two slow boots included.
+const caseTimeout = 5 * time.Minute
+
+// A stage is one kernel with its disks, on which cases are played.
+type stage struct {
+	console io.Writer
+	kernel  vm.Kernel
+	dir     string
+	built   map[string]string // module files by engine
+	broken  map[string]error  // why an engine's module is not there
+	guest   *vm.Guest         // nil: the next case boots
+	pid     int               // of guest's QEMU
+	boots   int               // of guest
+}
+
+// open gets the kernel, and builds the modules that it does not have itself.
+func (s *stage) open(ctx context.Context, cases []Case) (err error) {
+	if s.kernel, err = vm.Get(ctx, cases[0].Kernel); err != nil {
+		return err
+	}
+	for _, c := range cases {
+		e := c.Engine
+		if e.Source == "" || s.built[e.Name] != "" || s.broken[e.Name] != nil {
+			continue
+		}
+		s.built[e.Name], s.broken[e.Name] = kbuild.Module(ctx, s.kernel, e.Source, e.Name)
+	}
+	s.dir, err = os.MkdirTemp("", "shisa-power-")
+	return err
+}
+
+// drop kills the guest: the next case begins with a new one.
+func (s *stage) drop() {
+	if s.guest != nil {
+		s.guest.Close()
+	}
+	s.guest = nil
+}
+
+func (s *stage) close() {
+	s.drop()
+	if s.dir != "" {
+		_ = os.RemoveAll(s.dir) // what stays in the temporary folder is found by whoever cleans it
+	}
+}
+
+// up boots the guest unless one is left from the case before.
+func (s *stage) up(ctx context.Context, withDaemon bool) error {
+	if s.guest != nil {
+		return nil
+	}
+	disks := []string{filepath.Join(s.dir, "state.img"), filepath.Join(s.dir, "spare.img")}
+	for _, disk := range disks {
+		if err := vm.MakeDisk(ctx, disk, 64); err != nil {
+			return err
+		}
+	}
+	binaries := map[string]string{"/bin/fault": "./ci/power/fault"}
+	if withDaemon {
+		for _, name := range []string{"shisad", "shisa-keeper", "shisa"} {
+			binaries["/usr/sbin/"+name] = "./cmd/" + name
+		}
+	}
+	g, err := vm.Start(ctx, vm.Config{
+		Kernel:   s.kernel,
+		Machine:  vm.Machine{Watchdog: true, BMC: true, Pvpanic: true, Pstore: true, Disks: disks},
+		Cmdline:  "printk.always_kmsg_dump=1",
+		Present:  engineModules(s.built),
+		Binaries: binaries,
+
+		ModuleFiles: slices.DeleteFunc(slices.Collect(maps.Values(s.built)), func(file string) bool { return file == "" }),
+		Files:       map[string]vm.File{"/bin/hang": {Data: []byte("#!/bin/sh\nexec sleep 100000\n"), Mode: 0o755}},
+		Mounts: []wire.Mount{
+			{Source: "/dev/vda", Target: stateDir, Type: "ext4"},
+			{Source: "/dev/vdb", Target: spareDir, Type: "ext4"},
+		},
+		StopWait: time.Hour, // a hanging shutdown is to be ended by the countdown only
+		Console:  s.console,
+	})
+	if err != nil {
+		return err
+	}
+	s.guest, s.boots, s.pid = g, 1, processWith("/proc", disks[0])
+	return nil
+}
+
+// run runs one case. The guest is kept for the next one if it is as good as new.
+func (s *stage) run(ctx context.Context, c Case) Result {
+	start := time.Now()
+	res := Result{
+		Kernel: c.Kernel, Release: s.kernel.Release, Engine: c.Engine.Name, Fault: c.Fault.Name,
+		Issue: c.Fault.Issue, Seen: "-", Events: []string{},
+	}
+	err := s.broken[c.Engine.Name]
+	if err == nil {
+		err = s.up(ctx, !c.Fault.Feeder) // it lives longer than the case
+	}
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, caseTimeout+c.Fault.Observe)
+		defer cancel()
+		a := &act{stage: s, guest: s.guest, Case: c, result: &res}
+		err = a.play(ctx)
+		a.note()
+	}
+	res.Pass = err == nil
+	if err != nil {
+		res.Reason = err.Error()
+	}
+	if err != nil || !c.Fault.Reset {
+		s.drop()
+	}
+	res.TookMS = time.Since(start).Milliseconds()
+	return res
+}
