@@ -14,7 +14,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -212,20 +211,6 @@ func (p *process) serve(ctx context.Context, model *config.Model, out io.Writer)
 	p.bus.Close()
 	wg.Wait()
 	return err
-}
-
-// Memory: a daemon that mostly sleeps is to be small rather than to collect
-// rarely. What the start needed is given back once it is over.
-const (
-	gcPercent = 30
-	slimAfter = 5 * time.Second
-)
-
-func slim(ctx context.Context) {
-	debug.SetGCPercent(gcPercent)
-	if sleep(ctx, slimAfter) {
-		debug.FreeOSMemory()
-	}
 }
 
 // socket is the configured one, or in the runtime directory when that was moved.
