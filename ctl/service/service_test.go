@@ -69,7 +69,6 @@ func (p place) write(name, text string) {
 type running struct {
 	place
 	cmd    *exec.Cmd
-	output *bytes.Buffer
 	client *client.Client
 }
 
@@ -80,9 +79,16 @@ func (p place) start(env ...string) *running {
 	if err != nil {
 		p.Fatal(err)
 	}
-	r := &running{place: p, output: new(bytes.Buffer), client: client.New(p.path("api.sock"))}
-	r.cmd = exec.CommandContext(context.Background(), self, "-foreground", "-config", p.path("shisa.toml"), "-run", p.dir,
-		"-state", p.path("state"), "-keeper", self)
+	return p.startAs(self, nil, env...)
+}
+
+// startAs starts the program self as shisad, by way of a command before it.
+func (p place) startAs(self string, before []string, env ...string) *running {
+	p.Helper()
+	r := &running{place: p, client: client.New(p.path("api.sock"))}
+	argv := slices.Concat(before, []string{self, "-foreground", "-config", p.path("shisa.toml"), "-run", p.dir,
+		"-state", p.path("state"), "-keeper", self})
+	r.cmd = exec.CommandContext(context.Background(), argv[0], argv[1:]...)
 	r.cmd.Env = append(os.Environ(), append(env, "SHISA_TEST_PROGRAM=shisad")...)
 	log, err := os.Create(p.path("log")) // a file: the keeper would hold a pipe open
 	if err != nil {
@@ -315,6 +321,69 @@ func TestKilledAndBack(t *testing.T) {
 		_, err := c.Status(t.Context())
 		return err != nil
 	})
+}
+
+// needRoot skips what only root can arrange.
+func needRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can arrange this")
+	}
+}
+
+// An ordinary user can watch, and is told what is missing; nothing is armed, whatever
+// the configuration says.
+func TestNotRoot(t *testing.T) {
+	needRoot(t)
+	p := newPlace(t)
+	p.write("shisa.toml", "mode = \"protect\"\n"+one("a"))
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const nobody = 65534
+	for _, err := range []error{
+		os.WriteFile(p.path("program"), program, 0o755), os.Chmod(p.dir, 0o755),
+		os.Chown(p.dir, nobody, nobody), os.Chown(p.path("shisa.toml"), nobody, nobody),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := p.startAs(p.path("program"), []string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"})
+	p.eventually("it is told", func() bool {
+		s, err := r.client.Status(t.Context())
+		return err == nil && s.Protection.State == api.Disarmed && strings.Contains(s.Protection.Summary, "does not run as root")
+	})
+	p.eventually("the monitor probes", func() bool {
+		s, err := r.client.Status(t.Context())
+		return err == nil && s.Monitors[0].Verdict == api.Failed
+	})
+	r.end()
+}
+
+// Without /proc it starts, observes and answers all the same.
+func TestNoProc(t *testing.T) {
+	needRoot(t)
+	p := newPlace(t)
+	p.write("shisa.toml", one("a"))
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A name space of its own: nobody else misses /proc.
+	r := p.startAs(self, []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs none /proc && exec "$@"`, "sh"})
+	p.eventually("the monitor probes", func() bool {
+		s, err := r.client.Status(t.Context())
+		return err == nil && len(s.Monitors) == 1 && s.Monitors[0].Verdict == api.Failed
+	})
+	if _, err := r.client.Doctor(t.Context()); err != nil {
+		t.Errorf("doctor: %v", err)
+	}
+	r.end()
 }
 
 func TestArguments(t *testing.T) {
