@@ -287,9 +287,14 @@ func (p *Protect) record(ctx context.Context, a store.Armed) {
 }
 
 // Shutdown turns the countdown into one that guards the shutdown: it is not
-// pinged any more, and only the end of the machine ends it.
+// pinged any more, and only the end of the machine ends it. Of several calls the
+// first stands: the others tell of the same shutdown, later.
 func (p *Protect) Shutdown(ctx context.Context, reason string) {
 	p.mu.Lock()
+	if p.down {
+		p.mu.Unlock()
+		return
+	}
 	m := p.model
 	timeout := m.Shutdown.Timeout
 	if timeout == 0 {

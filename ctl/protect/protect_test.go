@@ -303,6 +303,8 @@ func TestShutdown(t *testing.T) {
 	if last := b.armed[len(b.armed)-1]; last.Reason != "reboot asked for by root" || last.Engines[0].Guards != "shutdown" {
 		t.Errorf("recorded %+v", last)
 	}
+	b.Shutdown(t.Context(), "the same shutdown, told by systemd")
+	b.wantDone("told again")
 }
 
 func TestFire(t *testing.T) {
