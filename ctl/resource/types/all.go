@@ -6,6 +6,7 @@ import (
 	"shisa/ctl/resource"
 	"shisa/ctl/resource/types/exec"
 	"shisa/ctl/resource/types/systemd"
+	"shisa/ctl/resource/types/vm"
 )
 
 // All returns every resource type in order of name.
@@ -13,5 +14,6 @@ func All() []resource.Type {
 	return []resource.Type{
 		exec.Type,
 		systemd.Type,
+		vm.Type,
 	}
 }
