@@ -1,0 +1,274 @@
+package bpftest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"shisa/ci/vm"
+	"shisa/ci/vm/wire"
+)
+
+// The daemon in the guest: it only observes, and its limits are short.
+const daemonConfig = `mode = "observe"
+[stall]
+interval = "500ms"
+timeout = "9s"
+[[monitor]]
+name = "worker"
+type = "process"
+match = "sleep 4711"
+interval = "1h"
+`
+
+// daemonTime bounds one kernel, eventTime the wait for one event.
+const (
+	daemonTime = 4 * time.Minute
+	eventTime  = 45 * time.Second
+)
+
+// TestDaemon provokes in each guest what the witnesses are for, and asks the
+// daemon what it saw; then it resets the guest and asks why.
+func TestDaemon(t *testing.T) {
+	if os.Getenv("SHISA_VM") != "1" {
+		t.Skip("boots guests only with SHISA_VM=1 (make vm-test)")
+	}
+	for _, kernel := range kernels(t) {
+		t.Run(kernel.Name, func(t *testing.T) {
+			d := start(t, kernel, "")
+			d.choices()
+			d.provoke()
+			d.stopped()
+			d.asked()
+		})
+	}
+}
+
+// TestDaemonWithoutTypes takes the kernel's type information away, without which no
+// program can be loaded: the daemon must do without, and say so.
+func TestDaemonWithoutTypes(t *testing.T) {
+	if os.Getenv("SHISA_VM") != "1" {
+		t.Skip("boots guests only with SHISA_VM=1 (make vm-test)")
+	}
+	all := kernels(t)
+	i := max(0, slices.IndexFunc(all, func(k vm.Kernel) bool { return k.Name == "6.1" }))
+	d := start(t, all[i], "mount --bind /dev/null /sys/kernel/btf/vmlinux")
+	text := d.sh("shisa doctor")
+	for _, want := range []string{"only process connector", "only reading of /proc", "beats: none"} {
+		name, found, _ := strings.Cut(want, ": ")
+		if found == "" {
+			found, name = name, ""
+		}
+		if !strings.Contains(text, strings.TrimPrefix(found, "only ")) {
+			t.Errorf("doctor lacks %q", want)
+		}
+	}
+	d.sh("sleep 4711 & sleep 1; shisa monitor test worker; kill $!")
+	d.await("monitor-failed", "monitor/worker")
+	d.sh("hurt read /dev/nullb0 >/dev/null 2>&1 &")
+	d.await("task-stalled", "hurt")
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// guestDaemon is shisad in a guest.
+type guestDaemon struct {
+	*testing.T
+	ctx   context.Context
+	guest *vm.Guest
+}
+
+func start(t *testing.T, kernel vm.Kernel, before string) guestDaemon {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), daemonTime)
+	t.Cleanup(cancel)
+	disk := filepath.Join(t.TempDir(), "state.img")
+	if err := vm.MakeDisk(ctx, disk, 64); err != nil {
+		t.Fatal(err)
+	}
+	g, err := vm.Start(ctx, vm.Config{
+		Kernel:  kernel,
+		Machine: vm.Machine{MemoryMiB: 768, Disks: []string{disk}},
+		Cmdline: "psi=1",
+		Present: []string{"null_blk"},
+		Binaries: map[string]string{"/usr/sbin/shisad": "./cmd/shisad", "/usr/sbin/shisa-keeper": "./cmd/shisa-keeper",
+			"/usr/sbin/shisa": "./cmd/shisa", "/bin/hurt": "./ci/bpftest/hurt"},
+		Files: map[string]vm.File{"/etc/shisa/shisa.toml": {Data: []byte(daemonConfig)}},
+		Mounts: []wire.Mount{
+			{Source: "/dev/vda", Target: "/var/lib/shisa", Type: "ext4"},
+			{Source: "bpf", Target: "/sys/fs/bpf", Type: "bpf"},
+			{Source: "debugfs", Target: "/sys/kernel/debug", Type: "debugfs"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	d := guestDaemon{t, ctx, g}
+	if before != "" {
+		d.sh(before)
+	}
+	d.sh("modprobe null_blk irqmode=2 completion_nsec=8000000000 nr_devices=1 gb=1")
+	d.run()
+	return d
+}
+
+// run starts the daemon and waits for its witnesses.
+func (d guestDaemon) run() {
+	d.Helper()
+	begin := time.Now()
+	if _, err := d.guest.Go("sh", "-c", "exec shisad --foreground >>/run/shisad.log 2>&1"); err != nil {
+		d.Fatal(err)
+	}
+	ready := d.await("witness-ready", "")
+	d.Logf("%.1f s: %s", time.Since(begin).Seconds(), ready.Text)
+}
+
+func (d guestDaemon) sh(script string) string {
+	d.Helper()
+	r, err := d.guest.Run(d.ctx, "sh", "-c", script)
+	if err != nil {
+		d.Fatalf("%s: %v\n%s", script, err, d.guest.Console())
+	}
+	if r.Exit != 0 && !strings.HasPrefix(script, "shisa ") {
+		d.Fatalf("%s: exit state %d\n%s%s", script, r.Exit, r.Stdout, r.Stderr)
+	}
+	return r.Stdout
+}
+
+type guestEvent struct {
+	Code, Subject, Text string
+	Fields              map[string]string
+}
+
+// await waits for an event about something of that name.
+func (d guestDaemon) await(code, name string) guestEvent {
+	d.Helper()
+	for deadline := time.Now().Add(eventTime); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		for _, e := range d.events(code) {
+			if strings.Contains(e.Subject, name) {
+				return e
+			}
+		}
+	}
+	d.Fatalf("no %s of %q\n%s", code, name, d.sh("tail -n 30 /run/shisad.log"))
+	panic("unreachable")
+}
+
+// events returns what the daemon says of one kind; nothing while it is not there.
+func (d guestDaemon) events(code string) (all []guestEvent) {
+	d.Helper()
+	_ = json.Unmarshal([]byte(d.sh("shisa events --json --code "+code)), &all)
+	return all
+}
+
+// choices asks the doctor which program does each job.
+func (d guestDaemon) choices() {
+	d.Helper()
+	var doctor struct {
+		Checks []struct{ Area, Name, Level, Text string }
+	}
+	if err := json.Unmarshal([]byte(d.sh("shisa doctor --json")), &doctor); err != nil {
+		d.Fatal(err)
+	}
+	said := map[string]bool{}
+	for _, c := range doctor.Checks {
+		if c.Area == "eBPF" {
+			said[c.Name] = true
+			d.Logf("doctor: %s: %.160s", c.Name, c.Text)
+		}
+	}
+	for _, name := range []string{"exits", "stall", "blockio", "beats", "blame"} {
+		if !said[name] {
+			d.Errorf("doctor says nothing about %s", name)
+		}
+	}
+}
+
+// provoke does it all at the same time, for the guest is slow.
+func (d guestDaemon) provoke() {
+	d.Helper()
+	d.sh("(sleep 4711 & echo $! >/run/worker); sleep 0.2; shisa monitor test worker")
+	d.sh(`hurt read /dev/nullb0 >/dev/null 2>&1 &
+		hurt spin 1 50 11 >/dev/null 2>&1 &
+		hurt spin 1 0 9 >/dev/null 2>&1 &
+		echo "web 500ms" >/run/shisa/beat.pipe
+		mkdir -p /cg && mount -t cgroup2 cg /cg && echo +memory >/cg/cgroup.subtree_control && mkdir /cg/small && echo 20M >/cg/small/memory.max
+		echo 0 >/cg/small/memory.swap.max
+		sh -c 'echo $$ >/cg/small/cgroup.procs; exec tail /dev/zero' >/dev/null 2>&1 &
+		true`)
+	d.sh("kill -9 $(cat /run/worker)")
+	for _, want := range []struct{ code, subject string }{
+		{"monitor-failed", "monitor/worker"}, {"beat-missed", "beat/web"}, {"oom-kill", ""}, {"disk-hung", "disk/nullb0"},
+		{"task-stalled", "task/hurt"}, {"disk-goes-on", "disk/nullb0"}, {"task-goes-on", "task/hurt"},
+	} {
+		d.Log(d.await(want.code, want.subject).Text)
+	}
+	kinds := map[string]bool{}
+	for !kinds["is blocked in the kernel"] || !kinds["takes a CPU for itself"] || !kinds["gets no CPU"] {
+		if d.ctx.Err() != nil {
+			d.Fatalf("of stalled tasks only: %v", kinds)
+		}
+		for _, e := range d.events("task-stalled") {
+			if strings.Contains(e.Text, "hurt") && !kinds[e.Fields["what"]] {
+				kinds[e.Fields["what"]] = true
+				d.Log(e.Text)
+			}
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// stopped stops the whole daemon for longer than its limit: where the kernel judges
+// beats, it has noted when each was missed, by itself.
+func (d guestDaemon) stopped() {
+	d.Helper()
+	if !strings.Contains(d.sh("shisa doctor"), "arm_syscall (timer") {
+		d.Log("no timer in this kernel judges the beats")
+		return
+	}
+	d.sh("killall -STOP shisad; sleep 11; killall -CONT shisad")
+	for _, beat := range []string{"scheduler", "decisions", "api"} {
+		e := d.await("beat-missed", "beat/"+beat)
+		d.Log(e.Text)
+		if late, err := time.ParseDuration(e.Fields["late"]); err != nil || late > time.Second {
+			d.Errorf("%s: noticed late: %v, %v", beat, e.Fields["late"], err)
+		}
+	}
+}
+
+// asked resets the guest: the evidence survives, and says who is to blame.
+func (d guestDaemon) asked() {
+	d.Helper()
+	for d.sh("ls /var/lib/shisa | grep -c ^flight. || true") != "1\n" {
+		time.Sleep(200 * time.Millisecond)
+	}
+	d.sh("sleep 6; sync")
+	if err := d.guest.QMP(d.ctx, "system_reset", nil); err != nil {
+		d.Fatal(err)
+	}
+	if _, err := d.guest.WaitBoot(d.ctx, 2); err != nil {
+		d.Fatal(err)
+	}
+	d.run()
+	var why struct {
+		Boot struct {
+			Summary  string
+			Evidence []struct{ Source, Text string }
+		}
+	}
+	if err := json.Unmarshal([]byte(d.sh("shisa why --json")), &why); err != nil {
+		d.Fatal(err)
+	}
+	d.Log(why.Boot.Summary)
+	if !strings.Contains(why.Boot.Summary, "Likely culprit: ") || !strings.Contains(fmt.Sprint(why.Boot.Evidence), "witness in the kernel") {
+		d.Errorf("why does not know of the evidence: %+v", why.Boot)
+	}
+}

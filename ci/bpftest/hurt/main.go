@@ -1,0 +1,79 @@
+// Command hurt provokes in a guest what the witnesses are there to see.
+//
+//	hurt spin CPU PRIORITY SECONDS   takes one CPU, in real time if PRIORITY is above 0
+//	hurt read DISK                   reads one block, past the page cache
+//	hurt ignore-term                 does not stop when asked to
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "hurt:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 4 && args[0] == "spin":
+		var n [3]int
+		for i := range n {
+			var err error
+			if n[i], err = strconv.Atoi(args[i+1]); err != nil {
+				return err
+			}
+		}
+		return spin(n[0], n[1], time.Duration(n[2])*time.Second)
+	case len(args) == 2 && args[0] == "read":
+		return read(args[1])
+	case len(args) == 1 && args[0] == "ignore-term":
+		signal.Ignore(unix.SIGTERM)
+		time.Sleep(time.Hour)
+		return nil
+	}
+	return errors.New("usage: hurt spin CPU PRIORITY SECONDS | read DISK | ignore-term")
+}
+
+func spin(cpu, priority int, d time.Duration) error {
+	runtime.LockOSThread()
+	var one unix.CPUSet
+	one.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("stay on CPU %d: %w", cpu, err)
+	}
+	if priority > 0 {
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: uint32(priority)}
+		if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
+			return fmt.Errorf("become real-time: %w", err)
+		}
+	}
+	for end := time.Now().Add(d); time.Now().Before(end); {
+	}
+	return nil
+}
+
+func read(disk string) error {
+	fd, err := unix.Open(disk, unix.O_RDONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", disk, err)
+	}
+	block, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return err
+	}
+	if _, err := unix.Pread(fd, block, 0); err != nil {
+		return fmt.Errorf("read %s: %w", disk, err)
+	}
+	return nil
+}
