@@ -148,12 +148,12 @@ stop_timeout = "1h"
 		Reset:  true, Due: shutdownTimeout, Window: shutdownWindow, Causes: []string{"shutdown-stall"},
 	},
 	{
-		Name: "clock-years", Issue: "clock jumps: ten years ahead",
-		Strike: []string{"clock", "--by", "87600h"}, Observe: 3 * stallTimeout,
+		Name: "clock-hours", Issue: "clock jumps: hours ahead and back",
+		Strike: []string{"clock", "5h", "-10h"}, Observe: 4 * stallTimeout,
 	},
 	{
-		Name: "clock-back", Issue: "clock jumps: five hours back",
-		Strike: []string{"clock", "--by", "-5h"}, Observe: 3 * stallTimeout,
+		Name: "clock-years", Issue: "clock jumps: years ahead and back",
+		Strike: []string{"clock", "87600h", "-175200h"}, Observe: 4 * stallTimeout,
 	},
 	{
 		Name: "load", Issue: "load within limits", Config: watchedServices,

@@ -170,17 +170,29 @@ func memory(args []string) (func() error, error) {
 	}, nil
 }
 
-// clock sets the wall clock forward or back: "clock -87600h".
+// clockPause is from one jump of the clock to the next.
+const clockPause = 3 * time.Second
+
+// clock sets the wall clock forward and back, by each of the spans: "clock 5h -10h".
 func clock(args []string) (func() error, error) {
-	flags := flag.NewFlagSet("clock", flag.ContinueOnError)
-	by := flags.Duration("by", 0, "by how much")
-	if err := parse(flags, args, 0); err != nil {
-		return nil, err
+	var spans []time.Duration
+	for _, arg := range args {
+		by, err := time.ParseDuration(arg)
+		if err != nil {
+			return nil, err
+		}
+		spans = append(spans, by)
+	}
+	if len(spans) == 0 {
+		return nil, errors.New("clock: by how much?")
 	}
 	return func() error {
-		ts := unix.NsecToTimespec(time.Now().Add(*by).UnixNano())
-		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &ts); err != nil {
-			return fmt.Errorf("set the clock by %v: %w", *by, err)
+		for _, by := range spans {
+			ts := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
+			if err := unix.ClockSettime(unix.CLOCK_REALTIME, &ts); err != nil {
+				return fmt.Errorf("set the clock by %v: %w", by, err)
+			}
+			time.Sleep(clockPause)
 		}
 		return nil
 	}, nil
