@@ -205,6 +205,7 @@ func (d *Daemon) Shutdown(ctx context.Context, c api.ShutdownCommand) (api.Resul
 		if d.parts.GoingDown == nil || !d.parts.GoingDown(ctx) {
 			return api.Result{}, api.Errorf(api.Refused, "the operating system is not going down").Try("shisa shutdown takes it down, guarded")
 		}
+		d.systemGoesDown(ctx, "systemd", c.Reason)
 		if m := d.Model(); m.Mode != config.Protect || m.Shutdown.Watch != "always" {
 			return api.Result{Text: "The shutdown is not guarded: that takes mode protect and shutdown.watch always."}, nil
 		}

@@ -227,12 +227,13 @@ func (r Outcome) apply(s *State, _ Stamp) {
 
 func (r Armed) apply(s *State, _ Stamp) { s.Current.Armed = &r }
 
-// apply keeps what was ordered: the service's own stop is a part of it.
+// apply keeps what was ordered, and when: the service's own stop is a part of it.
 func (r Leaving) apply(s *State, at Stamp) {
 	if old := s.Current.Leaving; old != nil && old.How != "stop" && r.How == "stop" {
 		old := *old
 		old.Phase = r.Phase
-		r = old
+		s.Current.Leaving = &old
+		return
 	}
 	s.Current.Leaving = &r
 	s.Current.LeftAt = at
