@@ -46,6 +46,7 @@ type Result struct {
 	Candidates []Candidate // best first
 	Rejected   []Rejected
 	Mend       string // without a candidate: the command that would bring one
+	Rebuild    string // the command that builds one on this machine, or what it lacks for that
 }
 
 // Find looks for the module name for a kernel release, with fsys as the root of
@@ -62,8 +63,9 @@ func Find(fsys fs.FS, release, name string) Result {
 	}
 	f.built()
 	slices.SortStableFunc(f.Candidates, func(a, b Candidate) int { return rank(a.Way) - rank(b.Way) })
+	f.Rebuild = f.mend()
 	if len(f.Candidates) == 0 {
-		f.Mend = f.mend()
+		f.Mend = f.Rebuild
 	}
 	return f.Result
 }

@@ -184,6 +184,9 @@ func TestFind(t *testing.T) {
 			if !strings.Contains(r.Mend, tt.mend) || tt.mend == "" && r.Mend != "" {
 				t.Errorf("mend %q, want %q", r.Mend, tt.mend)
 			}
+			if r.Rebuild == "" || r.Mend != "" && r.Mend != r.Rebuild {
+				t.Errorf("rebuild %q, mend %q", r.Rebuild, r.Mend)
+			}
 		})
 	}
 }

@@ -38,7 +38,8 @@ type Candidate struct {
 	Device   string         `json:"device,omitempty"`
 	Identity string         `json:"identity,omitempty"`
 	Chosen   bool           `json:"chosen"`
-	Why      string         `json:"why"` // why it was chosen or not, for the operator
+	Why      string         `json:"why"`            // why it was chosen or not, for the operator
+	Mend     string         `json:"mend,omitempty"` // what would make it one to choose; empty: nothing known
 }
 
 // A Choice is a countdown with the way it is to be armed.
@@ -65,6 +66,18 @@ func (r Result) Choices() []Choice {
 		}
 	}
 	return c
+}
+
+// Lesser returns the primary that is used and the better one that comes before it and
+// cannot be had, with the reason and what would bring it back. False: what is used
+// is the best there is, or is what the configuration names.
+func (r Result) Lesser() (used, wanted Candidate, ok bool) {
+	primary := slices.DeleteFunc(slices.Clone(r.Candidates), func(c Candidate) bool { return c.Role != keepalive.Primary })
+	i := slices.IndexFunc(primary, func(c Candidate) bool { return c.Chosen })
+	if i < 1 || primary[0].Method == primary[i].Method {
+		return Candidate{}, Candidate{}, false
+	}
+	return primary[i], primary[0], true
 }
 
 // Fresh returns the age at which a beat is always still good: one and a half
@@ -168,7 +181,7 @@ func (c *chooser) pick(w wish) *Choice {
 			choice, err := c.suits(f, w)
 			cand := Candidate{Role: w.role, Method: method, Driver: f.driver, Device: f.device, Identity: f.identity}
 			if err != nil {
-				cand.Why = err.Error()
+				cand.Why, cand.Mend = err.Error(), mend(err)
 				refused = append(refused, fmt.Errorf("%s: %w", method, err))
 				c.note(cand)
 				continue

@@ -81,12 +81,15 @@ func defaults() (config.Keepalive, config.Stall) {
 		}
 }
 
+const release = "6.1.0-50-amd64"
+
 // machine returns a machine made of files, on which softdog may be a module.
 func machine(t *testing.T, files tree, module tree) choose.Machine {
 	root := t.TempDir()
 	files.write(t, root)
 	return choose.Machine{
-		Root: root,
+		Root: root, Release: release,
+		Insert: func(file, _ string) error { return fmt.Errorf("insert %s: unexpected", file) },
 		Load: func(_ context.Context, _, name string, _ ...string) error {
 			if module == nil || name != "softdog" {
 				return fmt.Errorf("module %s: %w", name, choose.ErrNoModule)
@@ -121,7 +124,7 @@ func TestChoose(t *testing.T) {
 		err      string
 	}{
 		{name: "nothing at all", why: map[string]string{
-			"primary clpka": "no such module", "primary softdog": "no such module", "primary wdt": "no hardware watchdog device",
+			"primary clpka": "not present: no module clpka for kernel 6.1.0-50-amd64; what helps: install the package shisa-dkms", "primary softdog": "no such module", "primary wdt": "no hardware watchdog device",
 			"primary ipmi": "no /dev/ipmi0", "primary ipmiutil": "neither ipmiutil nor ipmitool"}},
 		{name: "softdog as a module", module: softdog, primary: "wdt /dev/watchdog0", why: map[string]string{"primary softdog": "module loaded"}},
 		{name: "softdog that must not be loaded", module: softdog, change: func(k *config.Keepalive) { k.LoadModule = false },

@@ -13,6 +13,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 	"golang.org/x/sys/unix"
+
+	"shisa/hwcompat/kofind"
 )
 
 func write(t *testing.T, root, name string, content []byte) string {
@@ -116,5 +118,48 @@ func TestInsertInOrderWithParameters(t *testing.T) {
 	err := insert(root, "softdog", nil, func([]byte, string) error { return unix.EKEYREJECTED })
 	if err == nil || !strings.Contains(err.Error(), "softdog") {
 		t.Errorf("a module that lockdown rejects: %v", err)
+	}
+}
+
+func TestLastRecord(t *testing.T) {
+	records := []string{
+		"6,1000,5000000,-;clpka: loading out-of-tree module taints kernel.\n SUBSYSTEM=module\n",
+		"3,1001,5000001,-;clpka: disagrees about version of symbol module_layout\n",
+		"6,1002,5000002,-;other: clpka: not its own\n",
+	}
+	read := func(p []byte) (int, error) {
+		if len(records) == 0 {
+			return 0, unix.EAGAIN
+		}
+		n := copy(p, records[0])
+		records = records[1:]
+		return n, nil
+	}
+	if got, want := lastRecord(reader(read), "clpka: "), "clpka: disagrees about version of symbol module_layout"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+type reader func([]byte) (int, error)
+
+func (r reader) Read(p []byte) (int, error) { return r(p) }
+
+// TestExplainByLog: what the kernel's log says decides where the error alone does not.
+func TestExplainByLog(t *testing.T) {
+	found := kofind.Result{Rebuild: "dkms install clpka/1 -k 6.1"}
+	for _, c := range []struct {
+		err       error
+		why, mend string
+	}{
+		{logged{unix.ENOENT, "clpka: Unknown symbol foo (err -2)"}, "a symbol that this kernel does not have, or has in another version (clpka: Unknown symbol foo (err -2))", "dkms install"},
+		{logged{unix.EINVAL, "clpka: disagrees about version of symbol module_layout"}, "in another version", "dkms install"},
+		{logged{unix.EINVAL, "clpka: `x' invalid for parameter `timeout_ms'"}, "does not take its parameters", "modinfo /m.ko"},
+		{logged{unix.ENOEXEC, "clpka: version magic 'a' should be 'b'"}, "(clpka: version magic 'a' should be 'b')", "dkms install"},
+		{os.ErrNotExist, "cannot be loaded: file does not exist", "shisa doctor"},
+	} {
+		r := Machine{Root: t.TempDir()}.refusal("/m.ko", c.err, found)
+		if !strings.Contains(r.Error(), c.why) || !strings.Contains(r.Mend, c.mend) || !strings.HasPrefix(r.Error(), "/m.ko: ") {
+			t.Errorf("%v: %v; %s", c.err, r, r.Mend)
+		}
 	}
 }

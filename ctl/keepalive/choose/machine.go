@@ -3,7 +3,6 @@ package choose
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,8 +10,11 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"shisa/ctl/keepalive"
 	"shisa/ctl/keepalive/drivers"
+	"shisa/ctl/keepalive/drivers/clpka"
 	"shisa/ctl/keepalive/drivers/wdt"
 )
 
@@ -22,8 +24,14 @@ type Machine struct {
 	Keeper int    // process id of our keeper: a device that it holds is ours; 0: it does not run
 	DryRun bool   // load no module, only say that one would be loaded
 
+	Release string // of the kernel; empty: the running one
+	Fired   bool   // our own records say that a countdown ended the last boot
+
 	// Load loads a kernel module with parameters. Nil: [Load].
 	Load func(ctx context.Context, root, module string, params ...string) error
+
+	// Insert loads one module file, compressed or not. Nil: init_module(2).
+	Insert func(file, params string) error
 
 	// BMC asks the BMC behind device what it is. Nil: the driver does.
 	BMC func(device string) (identity string, err error)
@@ -38,6 +46,13 @@ func (m Machine) complete() Machine {
 	}
 	if m.Load == nil {
 		m.Load = Load
+	}
+	if m.Insert == nil {
+		m.Insert = insertFile
+	}
+	var name unix.Utsname
+	if m.Release == "" && unix.Uname(&name) == nil {
+		m.Release = unix.ByteSliceToString(name.Release[:])
 	}
 	return m
 }
@@ -120,7 +135,7 @@ const bmc = "the BMC's timer"
 // find lists the countdowns that method means, best first; never none.
 func (c *chooser) find(method string, w wish) []find {
 	switch method {
-	case "clpka":
+	case clpka.Name:
 		return []find{c.clpka()}
 	case "softdog":
 		return []find{c.softdog()}
@@ -138,14 +153,10 @@ func (c *chooser) find(method string, w wish) []find {
 const clpkaDevice = "/dev/clpka"
 
 func (c *chooser) clpka() find {
-	const module, device = "clpka", clpkaDevice
-	f := find{driver: module, device: device, claims: []string{device}}
-	if !slices.Contains(drivers.Names(), module) && c.machine.Open == nil {
-		f.err = errors.New("this build has no driver for it")
-		return f
-	}
+	const device = clpkaDevice
+	f := find{driver: clpka.Name, device: device, claims: []string{device}}
 	if !c.machine.exists(device) {
-		if f.err = c.load(module); f.err != nil {
+		if f.err = c.loadOwn(); f.err != nil {
 			return f
 		}
 		f.note = "module loaded"
