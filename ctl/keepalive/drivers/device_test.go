@@ -151,7 +151,4 @@ func eventLog(t *testing.T, b *ipmi.BMC) {
 	if now, err := b.LogTime(); err != nil || len(last) > 0 && now.Before(last[0].Time) {
 		t.Errorf("the log's clock shows %v, %v", now, err)
 	}
-	if cause, err := b.RestartCause(); err != nil {
-		t.Errorf("restart cause %v, %v", cause, err)
-	}
 }
