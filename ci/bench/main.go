@@ -53,6 +53,9 @@ var benchmarks = []benchmark{
 	{"status", statusTime},
 	{"restart", restartTime},
 	{"reload", reloadTime},
+	{"group", largeGroup},
+	{"config", largeConfig},
+	{"many", manyMonitors},
 }
 
 const limit = 30 * time.Minute
