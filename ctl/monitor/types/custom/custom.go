@@ -83,7 +83,7 @@ func (p *params) judge() error {
 		verdict monitor.Verdict
 	}{{"normal", p.normal, monitor.OK}, {"warning", p.warning, monitor.Warning}, {"failed", p.failed, monitor.Failed}} {
 		for _, text := range list.texts {
-			from, to, err := parseRange(text)
+			from, to, err := run.ParseStatus(text)
 			if err != nil {
 				return err
 			}

@@ -84,7 +84,7 @@ func TestKeeper(t *testing.T) {
 	dir := t.TempDir()
 	pidFile := filepath.Join(dir, "pid")
 	script := filepath.Join(dir, "s")
-	text := fmt.Sprintf("#!/bin/sh\necho $$ >%[1]s.new; mv %[1]s.new %[1]s; trap 'exit 3' USR1; while :; do sleep 0.05; done\n", pidFile)
+	text := fmt.Sprintf("#!/bin/sh\ntrap 'exit 3' USR1; echo $$ >%[1]s.new; mv %[1]s.new %[1]s; while :; do sleep 0.05; done\n", pidFile)
 	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,12 @@ type params struct {
 	log       string
 	rotate    int64
 	kill      bool
+	startOK   []string
+	stopOK    []string
 
-	parsed []run.Limit // of limits
+	parsed    []run.Limit  // of limits
+	startedBy map[int]bool // exit statuses, of startOK
+	stoppedBy map[int]bool // exit statuses, of stopOK
 }
 
 // Type is anything that a script starts and another one stops.
@@ -35,11 +39,11 @@ var Type = resource.Define(resource.Spec[params]{
 	Name:  "exec",
 	Alias: "exec",
 	Title: "Start and stop scripts",
-	Doc: "Runs a script to start an application and another one to stop it. Exit status 0 is success, any other a failure.\n\n" +
+	Doc: "Runs a script to start an application and another one to stop it. Exit status 0 is success, any other a failure, unless `start_success` and `stop_success` say otherwise.\n\n" +
 		"With `start_sync = true` the start script must come to its end, and may leave processes behind: the application. " +
 		"With `start_sync = false` the script is the application: it counts as started as soon as it runs, the monitor type `pid` watches it, " +
 		"and when the stop script is done it is ended, too, unless it has ended by itself.\n\n" +
-		"Scripts find the environment variables of the original (`CLP_EVENT`, `CLP_FACTOR`, `CLP_RESOURCENAME` …), and nothing of the daemon's own environment. " +
+		"`shisa template exec` writes scripts to begin with. They find the environment variables of the original (`CLP_EVENT`, `CLP_FACTOR`, `CLP_RESOURCENAME` …), and nothing of the daemon's own environment. " +
 		"A script that exceeds its time is killed with all that it has started. " +
 		"What the application leaves running after the stop script is killed, unless `kill_remaining = false`; nothing else ever is.",
 	Timing:  resource.Timing{Start: 1800 * time.Second, Stop: 1800 * time.Second},
@@ -57,6 +61,10 @@ func declare(p *params, s *param.Set) {
 	s.String(&p.stop, "stop", "", "The stop script; empty: what was started is ended by signals alone.").File().As("parameters/deact/path")
 	s.Bool(&p.startSync, "start_sync", true, "Whether to wait for the end of the start script.").As("parameters/act/sync")
 	s.Bool(&p.stopSync, "stop_sync", true, "Whether to wait for the end of the stop script.").As("parameters/deact/sync")
+	s.Strings(&p.startOK, "start_success", []string{"0"}, `Exit statuses of the start script that mean success, such as ["0", "10-19"].`).
+		Check(func() (err error) { p.startedBy, err = statuses(p.startOK); return err })
+	s.Strings(&p.stopOK, "stop_success", []string{"0"}, `Exit statuses of the stop script that mean success, such as ["0", "7"].`).
+		Check(func() (err error) { p.stoppedBy, err = statuses(p.stopOK); return err })
 	s.String(&p.user, "user", "", "User to run as; empty: the user of the service.")
 	s.Strings(&p.limits, "limits", nil, `Resource limits, such as ["nofile=65536", "stack=unlimited", "core=0"]; sizes in bytes, times in seconds.`).Check(p.parseLimits)
 	s.String(&p.log, "log", "", "File for the output of both scripts; empty: it is thrown away, but for the end of it when a script fails.").As("parameters/userlog").
@@ -103,7 +111,7 @@ func (s *script) Start(ctx context.Context, r resource.Request) error {
 			return fmt.Errorf("start script: %w", err)
 		}
 		s.keep(p, proc.ID{})
-		return failure("start script", p.Wait())
+		return failure("start script", p.Wait(), s.startedBy)
 	}
 	p, err := run.Start(context.WithoutCancel(ctx), c)
 	if err != nil {
@@ -136,7 +144,7 @@ func (s *script) runStop(ctx context.Context, r resource.Request) error {
 	}
 	c.Leave = true
 	if s.stopSync {
-		return failure("stop script", run.Run(ctx, c))
+		return failure("stop script", run.Run(ctx, c), s.stoppedBy)
 	}
 	if _, err := run.Start(context.WithoutCancel(ctx), c); err != nil {
 		return fmt.Errorf("stop script: %w", err)
@@ -180,11 +188,33 @@ func (s *script) Process() (pid int, start uint64, ok bool) {
 	return s.main.PID, s.main.Start, s.main.PID != 0
 }
 
-// failure turns the end of a script into an error that quotes its last words.
-func failure(what string, r run.Result) error {
+// statuses returns the set of exit statuses that a list names.
+func statuses(list []string) (map[int]bool, error) {
+	set := map[int]bool{}
+	for _, text := range list {
+		from, to, err := run.ParseStatus(text)
+		if err != nil {
+			return nil, err
+		}
+		for n := from; n <= to; n++ {
+			set[n] = true
+		}
+	}
+	if len(set) == 0 {
+		return nil, errors.New("name at least one exit status that means success")
+	}
+	return set, nil
+}
+
+// failure turns the end of a script into an error that quotes its last words,
+// unless its exit status is one of success.
+func failure(what string, r run.Result, success map[int]bool) error {
+	if r.State == run.Exited && success[r.Code] {
+		return nil
+	}
 	err := r.AsError()
 	if err == nil {
-		return nil
+		err = fmt.Errorf("exited with status %d, which is no success here", r.Code)
 	}
 	if r.State == run.TimedOut {
 		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,14 @@ func TestType(t *testing.T) {
 		{Name: "asynchronous, ends at once", Env: env, Params: map[string]any{"start": ok, "start_sync": false, "stop": ok}},
 		{Name: "asynchronous stop", Env: env, Params: map[string]any{"start": ok, "stop": ok, "stop_sync": false}},
 		{Name: "limits", Env: env, Params: map[string]any{"start": script(`[ "$(ulimit -n)" = 77 ] && [ "$(ulimit -s)" = unlimited ]`), "limits": []any{"nofile=77", "stack=unlimited"}}},
+		{Name: "success of its own", Env: env, Params: map[string]any{"start": script("exit 17"), "start_success": []any{"0", "10-19"},
+			"stop": script("exit 7"), "stop_success": []any{"0", "7"}}},
+		{Name: "zero is no success", Env: env, Params: map[string]any{"start": script("echo already; exit 0"), "start_success": []any{"3"}},
+			StartErr: "start script: exited with status 0, which is no success here: already"},
+		{Name: "success of the other script", Env: env, Params: map[string]any{"start": script("exit 7"), "stop_success": []any{"7"}}, StartErr: "status 7"},
+		{Name: "killed is never a success", Env: env, Params: map[string]any{"start": script("kill -KILL $$"), "start_success": []any{"0-255"}}, StartErr: "killed by signal 9"},
+		{Name: "no success", Params: map[string]any{"start": ok, "start_success": []any{}}, WantErr: "at least one exit status"},
+		{Name: "no status", Params: map[string]any{"start": ok, "stop_success": []any{"256"}}, WantErr: "0 to 255"},
 		{Name: "no start script", Params: map[string]any{}, WantErr: "start: required"},
 		{Name: "unknown limit", Params: map[string]any{"start": ok, "limits": []any{"files=1"}}, WantErr: `no limit "files"`},
 		{Name: "bad limit", Params: map[string]any{"start": ok, "limits": []any{"nofile=many"}}, WantErr: "whole number"},
@@ -81,6 +90,68 @@ func TestEnvironment(t *testing.T) {
 		}
 		if got := strings.Split(strings.TrimSpace(string(b)), "\n"); !slices.Equal(got, want) {
 			t.Errorf("%+v: got\n%s", tt.request, b)
+		}
+	}
+}
+
+// Enhancement 75 of the original: what a script starts has the stack of the
+// operating system's setting, as everything else that we do not limit.
+func TestEnhancement075LimitsOfTheSystem(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "log")
+	write(t, dir, "start", "cat /proc/self/limits")
+	r := build(t, resource.Env{Name: "app", Dir: dir}, map[string]any{"start": "start", "log": log})
+	if err := r.Start(t.Context(), resource.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(path, name string) string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if strings.HasPrefix(line, name) {
+				return line
+			}
+		}
+		return ""
+	}
+	for _, name := range []string{"Max stack size", "Max address space", "Max core file size", "Max locked memory"} {
+		if got, want := limit(log, name), limit("/proc/self/limits", name); got != want || want == "" {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A log that is rotated stamps each line with the time and the process, for
+// both scripts.
+func TestRotatedLog(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "logs", "app.log")
+	write(t, dir, "start", "echo starting; echo in two parts >&2")
+	write(t, dir, "stop", "printf stopping")
+	r := build(t, resource.Env{Name: "app", Dir: dir}, map[string]any{"start": "start", "stop": "stop", "log": log, "log_rotate": "1KiB"})
+	if err := r.Start(t.Context(), resource.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Stop(t.Context(), resource.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{3}\[\d+\] (.*)$`)
+	want := []string{"starting", "in two parts", "stopping"}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) { // what reads the pipe comes a moment later
+		b, _ := os.ReadFile(log)
+		var got []string
+		for text := range strings.Lines(string(b)) {
+			if m := line.FindStringSubmatch(strings.TrimSuffix(text, "\n")); m != nil {
+				got = append(got, m[1])
+			}
+		}
+		if slices.Equal(got, want) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %q, want %q", got, want)
 		}
 	}
 }

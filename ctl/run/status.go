@@ -1,4 +1,4 @@
-package custom
+package run
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// parseRange reads an exit status or a range of them.
-func parseRange(text string) (from, to int, err error) {
+// ParseStatus reads an exit status or a range of them: "0", "10-19".
+func ParseStatus(text string) (from, to int, err error) {
 	low, high, isRange := strings.Cut(text, "-")
 	if !isRange {
 		high = low
