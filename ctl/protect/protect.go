@@ -275,6 +275,9 @@ func (p *Protect) announce(ctx context.Context, m *config.Model, chosen choose.R
 	if want := m.Mode == config.Protect && m.Stall.Enabled && p.never == ""; want && len(record.Engines) == 0 {
 		p.o.Emit(event.KeepaliveAbsent.New("keepalive", "reason", why(chosen)))
 	}
+	if used, wanted, ok := chosen.Lesser(); ok && len(record.Engines) > 0 {
+		p.tell("lesser", wanted.Why, event.KeepaliveDegraded.New("keepalive/primary", "role", "Primary", "engine", used.Method, "wanted", wanted.Method, "reason", wanted.Why))
+	}
 	p.record(ctx, record)
 }
 

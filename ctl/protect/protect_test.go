@@ -227,7 +227,7 @@ func TestLife(t *testing.T) {
 	if len(first) != 2 || !strings.HasPrefix(first[0], "watchdog0 arm") || !strings.HasPrefix(first[1], "watchdog1 arm") {
 		t.Fatalf("armed: %q", first)
 	}
-	b.wantTold("armed", "keepalive-armed", "keepalive-armed")
+	b.wantTold("armed", "keepalive-armed", "keepalive-armed", "keepalive-degraded")
 	b.wantState("armed", api.Protected, "a stall of the kernel by wdt")
 	if last := b.armed[len(b.armed)-1]; len(last.Engines) != 2 || last.Engines[0].Guards != "user space" {
 		t.Errorf("recorded %+v", last)

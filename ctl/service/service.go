@@ -165,14 +165,14 @@ func (p *process) assemble(model *config.Model, reason why.Verdict, up bool) err
 	}
 	p.protect = protect.New(protect.Options{
 		Page: filepath.Join(p.flags.run, "beats"), Kernel: p.kernelPage(), Socket: filepath.Join(p.flags.run, "keeper.sock"), Program: p.keeper(), Version: p.version,
-		LastWords: filepath.Join(model.Store.Dir, lastWordsName), Machine: choose.Machine{},
+		LastWords: filepath.Join(model.Store.Dir, lastWordsName), Machine: choose.Machine{Fired: reason.Cause == why.UserStall || reason.Cause == why.ShutdownStall},
 		Emit: p.emit, Armed: p.store.Armed, Checks: stall.Checks{Dir: model.Store.Dir, Fail: p.checkFailed},
 	})
 	p.observe(model)
 	machine := &actions.Machine{Root: "/", Init: actions.Systemd{}, BMC: bmc{}, Countdown: p.protect, Syscall: actions.Raw}
 	var err error
 	p.daemon, err = daemon.New(model, daemon.Parts{
-		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: guard{p.protect, p.witness}, Actor: actor{restrained{machine}, p.witness},
+		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: guard{p.protect, p.witness, p.log}, Actor: actor{restrained{machine}, p.witness},
 		Rescue:    func(ctx context.Context) bool { return actions.Rescue(ctx, model.Server.RescueTargets) },
 		GoingDown: p.goingDown, Reason: reason, StillUp: up, Doctor: p.doctor, Ready: p.ready, Applied: p.keepGood, StateDir: p.flags.state, RunDir: p.flags.run,
 	})
