@@ -1,0 +1,211 @@
+package clpconf
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// FileName is the name of the configuration in its folder.
+const FileName = "clp.conf"
+
+// scriptDir is the folder of the scripts beside it.
+const scriptDir = "scripts"
+
+// Limits on a source.
+const (
+	fileLimit  = 65536     // files
+	bytesLimit = 256 << 20 // bytes in all
+)
+
+// A Source is a configuration with its scripts, by names relative to its folder
+// with slashes: "clp.conf", "scripts/failover1/exec/start.sh".
+type Source struct {
+	Name  string // for messages
+	Files map[string][]byte
+	size  int64
+}
+
+// Open reads a folder that holds clp.conf, such a file with the scripts beside
+// it, or a zip as the web manager exports it.
+func Open(name string) (*Source, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{Name: name, Files: map[string][]byte{}}
+	switch {
+	case info.IsDir():
+		err = s.folder(os.DirFS(name), FileName)
+	case isZip(name):
+		err = s.archive(name)
+	default:
+		var data []byte
+		if data, err = readLimited(name); err == nil {
+			s.Files[FileName] = data
+			err = s.scripts(os.DirFS(filepath.Dir(name)))
+		}
+	}
+	if err == nil && s.Files[FileName] == nil {
+		err = fmt.Errorf("there is no %s in it", FileName)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return s, nil
+}
+
+func isZip(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	_, err = io.ReadFull(f, magic)
+	return err == nil && bytes.Equal(magic, []byte("PK\x03\x04"))
+}
+
+func readLimited(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return limited(f)
+}
+
+func limited(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, SizeLimit+1))
+	if err == nil && len(b) > SizeLimit {
+		err = fmt.Errorf("it is larger than %d MiB", SizeLimit>>20)
+	}
+	return b, err
+}
+
+// folder reads a folder on disk.
+func (s *Source) folder(dir fs.FS, conf string) error {
+	f, err := dir.Open(conf)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // which Open reports
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if s.Files[FileName], err = limited(f); err != nil {
+		return err
+	}
+	return s.scripts(dir)
+}
+
+// scripts reads the folder of scripts; there need not be one. Links are not
+// followed: what is imported is in the folder.
+func (s *Source) scripts(dir fs.FS) error {
+	err := fs.WalkDir(dir, scriptDir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		f, err := dir.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return s.take(name, f)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// take adds one file within the limits.
+func (s *Source) take(name string, r io.Reader) error {
+	data, err := limited(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", clip(name), err)
+	}
+	if s.size += int64(len(data)); s.size > bytesLimit || len(s.Files) >= fileLimit {
+		return fmt.Errorf("more than %d files or %d MiB", fileLimit, bytesLimit>>20)
+	}
+	if _, twice := s.Files[name]; twice {
+		return fmt.Errorf("%s stands in it twice", clip(name))
+	}
+	s.Files[name] = data
+	return nil
+}
+
+// archive reads a zip. Its names are not believed: one that would leave the
+// folder makes the whole archive suspect.
+func (s *Source) archive(name string) error {
+	z, err := zip.OpenReader(name)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	if len(z.File) > fileLimit {
+		return fmt.Errorf("more than %d files", fileLimit)
+	}
+	top, err := root(z.File)
+	if err != nil {
+		return err
+	}
+	for _, f := range z.File {
+		file, _ := entryName(f)
+		file, below := strings.CutPrefix(file, top)
+		if !below || !f.Mode().IsRegular() || file != FileName && !strings.HasPrefix(file, scriptDir+"/") {
+			continue
+		}
+		if err := s.entry(file, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Source) entry(name string, f *zip.File) error {
+	r, err := f.Open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", clip(name), err)
+	}
+	defer r.Close()
+	return s.take(name, r)
+}
+
+// entryName returns the name of an entry with slashes; archives made on Windows
+// have the others.
+func entryName(f *zip.File) (string, error) {
+	name := strings.TrimSuffix(strings.ReplaceAll(f.Name, `\`, "/"), "/")
+	if name == "" {
+		return "", nil
+	}
+	if !filepath.IsLocal(name) || path.Clean(name) != name || strings.ContainsRune(name, 0) {
+		return "", fmt.Errorf("the name %q leaves the folder", clip(f.Name))
+	}
+	if f.Mode()&fs.ModeSymlink != 0 {
+		return "", fmt.Errorf("%s is a link", clip(name))
+	}
+	return name, nil
+}
+
+// root finds the folder in an archive that holds clp.conf: none, or one.
+func root(files []*zip.File) (string, error) {
+	found, top := false, ""
+	for _, f := range files {
+		name, err := entryName(f)
+		if err != nil {
+			return "", err
+		}
+		if dir, base := path.Split(name); base == FileName && strings.Count(dir, "/") <= 1 && (!found || dir == "") {
+			found, top = true, dir
+		}
+	}
+	return top, nil
+}
