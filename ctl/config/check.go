@@ -19,7 +19,8 @@ func (r *reader) checkReferences() {
 	c := &names{reader: r}
 	c.groupAt = c.unique(groupTable, len(r.m.Groups), func(i int) (string, *place) { return r.m.Groups[i].Name, r.groups[i] })
 	c.resourceAt = c.unique(resourceTable, len(r.m.Resources), func(i int) (string, *place) { return r.m.Resources[i].Name, r.resources[i] })
-	c.monitorAt = c.unique(monitorTable, len(r.m.Monitors), func(i int) (string, *place) { return r.m.Monitors[i].Name, r.monitors[i] })
+	r.m.monitorAt = c.unique(monitorTable, len(r.m.Monitors), func(i int) (string, *place) { return r.m.Monitors[i].Name, r.monitors[i] })
+	c.monitorAt = r.m.monitorAt
 	c.checkGroups()
 	c.checkResources()
 	for i := range r.m.Monitors {

@@ -40,6 +40,14 @@ type Plan struct {
 	// Rearm says that the countdown is armed anew, because it, or what it
 	// guards, is set otherwise. Without it the armed countdown goes on untouched.
 	Rearm bool `json:"rearm"`
+
+	at map[thing]int // in Steps; nil while they are gathered
+}
+
+// A thing is what a step is about.
+type thing struct {
+	kind Kind
+	name string
 }
 
 // A Step is what happens to one thing.
@@ -66,8 +74,8 @@ func (p Plan) Empty() bool { return len(p.Steps) == 0 }
 
 // Step returns the step about one thing, and false when it is not touched.
 func (p Plan) Step(kind Kind, name string) (Step, bool) {
-	i := slices.IndexFunc(p.Steps, func(s Step) bool { return s.Kind == kind && s.Name == name })
-	if i < 0 {
+	i, ok := p.at[thing{kind, name}]
+	if !ok {
 		return Step{}, false
 	}
 	return p.Steps[i], true
@@ -100,6 +108,10 @@ func Diff(old, new *Model) Plan {
 	p.groups(old, new)
 	p.resources(old, new)
 	p.monitors(old, new)
+	p.at = make(map[thing]int, len(p.Steps))
+	for i, s := range p.Steps {
+		p.at[thing{s.Kind, s.Name}] = i
+	}
 	return p
 }
 

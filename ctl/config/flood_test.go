@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,4 +138,15 @@ func BenchmarkDiffLargest(b *testing.B) {
 			b.Fatal(plan)
 		}
 	}
+}
+
+func BenchmarkWriteLargest(b *testing.B) {
+	m, _ := Parse(many(), "f", "", fakes())
+	start := cpu(b)
+	for b.Loop() {
+		if err := m.WriteTOML(io.Discard); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((cpu(b)-start).Milliseconds())/float64(b.N), "cpu-ms/op")
 }

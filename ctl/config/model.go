@@ -23,6 +23,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"shisa/ctl/keepalive"
@@ -68,7 +69,21 @@ type Model struct {
 	Source string // file it was read from, "default" for the embedded one
 	Dir    string // of the scripts; relative paths start here
 
-	reg Registry // that it was read with
+	reg       Registry       // that it was read with
+	monitorAt map[string]int // in Monitors; nil in a model that was not read
+}
+
+// Monitor returns the monitor of that name, and false when there is none.
+func (m *Model) Monitor(name string) (Monitor, bool) {
+	i, ok := m.monitorAt[name]
+	if m.monitorAt == nil {
+		i = slices.IndexFunc(m.Monitors, func(c Monitor) bool { return c.Name == name })
+		ok = i >= 0
+	}
+	if !ok {
+		return Monitor{}, false
+	}
+	return m.Monitors[i], true
 }
 
 // Server names the machine and what may be done to it by itself.

@@ -56,40 +56,85 @@ func rootFields(m *Model) []field { return fields(bound(*m, root)) }
 
 func (sec section) fields(m *Model) []field { return fields(bound(*m, sec.declare)) }
 
-func groupFields(g Group) []field { return fields(bound(g, declareGroup)) }
+// A form shows things of one kind. Declaring keys costs more than reading their
+// values, so it is made once for many.
+type form[T any] struct {
+	v   *T
+	set *param.Set
+}
 
-func resourceFields(r Resource, reg Registry) []field {
-	all := fields(bound(r, declareResource))
-	t, ok := reg.Resources[r.Type]
+func newForm[T any](declare func(*T, *param.Set)) form[T] {
+	f := form[T]{new(T), new(param.Set)}
+	declare(f.v, f.set)
+	return f
+}
+
+func (f form[T]) fields(v T) []field {
+	*f.v = v
+	return fields(f.set)
+}
+
+// shown is a recovery as it is written: with its target as text.
+type shown struct {
+	r      Recovery
+	target string
+}
+
+// A shower shows groups, resources and monitors.
+type shower struct {
+	reg      Registry
+	group    form[Group]
+	resource form[Resource]
+	monitor  form[Monitor]
+	recovery form[shown]
+	own      map[string]*param.Set // by table and type
+}
+
+func newShower(reg Registry) *shower {
+	return &shower{reg, newForm(declareGroup), newForm(declareResource), newForm(declareMonitor),
+		newForm(func(s *shown, set *param.Set) { declareRecovery(&s.r, &s.target, set) }), map[string]*param.Set{}}
+}
+
+func (s *shower) groupFields(g Group) []field { return s.group.fields(g) }
+
+func (s *shower) resourceFields(r Resource) []field {
+	all := s.resource.fields(r)
+	t, ok := s.reg.Resources[r.Type]
 	if !ok {
 		return append(all, rawFields(r.Params)...)
 	}
-	return append(all, ownFields(t.Params(), r.Params)...)
+	return append(all, s.ownFields(resourceTable+r.Type, t.Params, r.Params)...)
 }
 
-func monitorFields(m Monitor, reg Registry) []field {
-	all := fields(bound(m, declareMonitor))
-	t, ok := reg.Monitors[m.Type]
+func (s *shower) monitorFields(m Monitor) []field {
+	all := s.monitor.fields(m)
+	t, ok := s.reg.Monitors[m.Type]
 	if !ok {
 		return append(all, rawFields(m.Params)...)
 	}
-	return append(all, ownFields(t.Params(), m.Params)...)
+	return append(all, s.ownFields(monitorTable+m.Type, t.Params, m.Params)...)
 }
 
-func recoveryFields(r Recovery) []field {
-	var set param.Set
-	var c Recovery
-	var target string
-	declareRecovery(&c, &target, &set)
-	c, target = r, r.Target.String()
-	return fields(&set)
+func (s *shower) recoveryFields(r Recovery) []field {
+	return s.recovery.fields(shown{r, r.Target.String()})
 }
 
 // ownFields returns the parameters of a type, with defaults.
-func ownFields(set *param.Set, params map[string]any) []field {
+func (s *shower) ownFields(key string, declared func() *param.Set, params map[string]any) []field {
+	set := s.own[key]
+	if set == nil {
+		set = declared()
+		s.own[key] = set
+	}
+	set.Reset()
 	set.Decode(params) // which was without mistakes when the model was read
 	return fields(set)
 }
+
+func groupFields(g Group) []field                     { return newShower(Registry{}).groupFields(g) }
+func resourceFields(r Resource, reg Registry) []field { return newShower(reg).resourceFields(r) }
+func monitorFields(m Monitor, reg Registry) []field   { return newShower(reg).monitorFields(m) }
+func recoveryFields(r Recovery) []field               { return newShower(Registry{}).recoveryFields(r) }
 
 // rawFields returns the parameters of a type that is not registered.
 func rawFields(params map[string]any) []field {
@@ -104,7 +149,7 @@ func rawFields(params map[string]any) []field {
 // holds, defaults filled in. It reads back as the same model, except for
 // secrets that are written in the configuration itself, which are masked.
 func (m *Model) WriteTOML(w io.Writer) error {
-	b := bufio.NewWriter(w)
+	b, s := bufio.NewWriter(w), newShower(m.reg)
 	writeFields(b, rootFields(m))
 	for _, sec := range sections {
 		fmt.Fprintf(b, "\n[%s]\n", sec.name)
@@ -112,17 +157,17 @@ func (m *Model) WriteTOML(w io.Writer) error {
 	}
 	for _, g := range m.Groups {
 		fmt.Fprintf(b, "\n[[%s]]\n", groupTable)
-		writeFields(b, groupFields(g))
+		writeFields(b, s.groupFields(g))
 	}
 	for _, r := range m.Resources {
 		fmt.Fprintf(b, "\n[[%s]]\n", resourceTable)
-		writeFields(b, resourceFields(r, m.reg))
+		writeFields(b, s.resourceFields(r))
 	}
 	for _, mon := range m.Monitors {
 		fmt.Fprintf(b, "\n[[%s]]\n", monitorTable)
-		writeFields(b, monitorFields(mon, m.reg))
+		writeFields(b, s.monitorFields(mon))
 		fmt.Fprintf(b, "\n[%s.%s]\n", monitorTable, recoveryTable)
-		writeFields(b, recoveryFields(mon.Recovery))
+		writeFields(b, s.recoveryFields(mon.Recovery))
 	}
 	return b.Flush()
 }

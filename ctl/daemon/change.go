@@ -118,21 +118,20 @@ func (d *Daemon) watch(name string, on bool) {
 	}
 	d.watched[name] = true
 	m := d.Model()
-	for _, w := range m.Monitors {
-		if w.Name == name {
-			timing := w.Timing
-			if d.past.probedBefore(name) {
-				// The target was started again: it gets an interval to come up.
-				timing.FirstWait = max(timing.FirstWait, timing.Interval)
-			}
-			p, err := d.prober(m, w)
-			if err == nil {
-				err = d.sched.Set(name, p, timing)
-			}
-			d.log("monitor cannot be probed", err)
-			return
-		}
+	w, ok := m.Monitor(name)
+	if !ok {
+		return
 	}
+	timing := w.Timing
+	if d.past.probedBefore(name) {
+		// The target was started again: it gets an interval to come up.
+		timing.FirstWait = max(timing.FirstWait, timing.Interval)
+	}
+	p, err := d.prober(m, w)
+	if err == nil {
+		err = d.sched.Set(name, p, timing)
+	}
+	d.log("monitor cannot be probed", err)
 }
 
 // prober makes the prober of a monitor.
