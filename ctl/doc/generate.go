@@ -1,0 +1,58 @@
+package doc
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+
+	"shisa/ctl/api"
+	"shisa/ctl/config"
+	"shisa/ctl/decide"
+	"shisa/ctl/event"
+	"shisa/ctl/monitor/types"
+	restypes "shisa/ctl/resource/types"
+)
+
+// Generated returns the chapters that are written from the code, by name.
+func Generated() (map[string][]byte, error) {
+	chapters := map[string]func(io.Writer) error{
+		"configuration": func(w io.Writer) error {
+			return config.Reference(w, config.NewRegistry(types.All(), restypes.All()))
+		},
+		"groups": func(w io.Writer) error {
+			_, err := io.WriteString(w, decide.Drawing())
+			return err
+		},
+		"event-codes": events,
+		"api": func(w io.Writer) error {
+			fmt.Fprint(w, "# The API\n\nHTTP and JSON on the unix socket `api.socket`. What needs the right `read` is for root and the members of `api.group`, ",
+				"what needs `control` for root alone. An answer other than 200 is `{\"code\", \"message\", \"mend\"}`.\n\n")
+			api.Markdown(w)
+			return nil
+		},
+	}
+	all := map[string][]byte{}
+	for name, write := range chapters {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			return nil, fmt.Errorf("write chapter %s: %w", name, err)
+		}
+		text := bytes.TrimRight(b.Bytes(), "\n")
+		all[name] = append(text, "\n"...)
+	}
+	return all, nil
+}
+
+// events writes the table of events.
+func events(w io.Writer) error {
+	fmt.Fprint(w, "# Events\n\nEverything that an operator must know is an event: in the log, in the history (`shisa events`), and for whoever follows. ",
+		"Codes are stable. The last column is the original's module and number, where there is one.\n\n",
+		"| code | severity | what it says | what to do | original |\n| --- | --- | --- | --- | --- |\n")
+	cell := func(text string) string { return strings.ReplaceAll(cmp.Or(text, "–"), "|", "\\|") }
+	for _, d := range event.All() {
+		fmt.Fprintf(w, "| `%s` | %s | %s | %s | %s |\n", d.Code, d.Severity, cell(d.Text), cell(d.Mend), cell(d.Legacy))
+	}
+	return nil
+}
