@@ -77,7 +77,7 @@ func (c Case) config(mode string) string {
 	if c.Engine.Device != "" {
 		fmt.Fprintf(&b, "device = %q\n", c.Engine.Device)
 	}
-	fmt.Fprintf(&b, "\n[stall]\ninterval = %q\ntimeout = %q\n%s", stallInterval, stallTimeout, c.Fault.Stall)
+	fmt.Fprintf(&b, "\n[stall]\ninterval = %q\ntimeout = %q\n%s", stallInterval, cmp.Or(c.Fault.Timeout, stallTimeout), c.Fault.Stall)
 	// Each case brings the machine down once; the limiter would stop the fourth.
 	b.WriteString("\n[limiter]\nenabled = false\n")
 	b.WriteString("\n" + c.Fault.Config)

@@ -45,7 +45,7 @@ func judge(c Case, strike time.Time, events []vm.Event, waited time.Duration) (s
 	}
 	switch {
 	case !c.Fault.Reset && len(kinds) > 0:
-		err = fmt.Errorf("the hypervisor saw %s; nothing was to happen", seen)
+		err = fmt.Errorf("the hypervisor saw %s; nothing was to happen, the host kept the guest waiting for %v", seen, waited.Round(time.Millisecond))
 	case !c.Fault.Reset:
 	case reset.Kind == "":
 		err = fmt.Errorf("the hypervisor saw %s and no reset", seen)

@@ -47,7 +47,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: a fault that resets needs a time and a window", f.Name)
 		case f.Reset && !f.Feeder && len(f.Causes) == 0:
 			t.Errorf("%s: no cause is right", f.Name)
-		case !f.Reset && (f.Observe <= stallTimeout || f.Due != 0 || len(f.Causes) != 0):
+		case !f.Reset && (f.Observe <= max(stallTimeout, f.Timeout) || f.Due != 0 || len(f.Causes) != 0):
 			t.Errorf("%s: a fault without a reset is observed for longer than the timeout, and has no cause", f.Name)
 		case f.Issue == "" || len(f.Strike) == 0:
 			t.Errorf("%s: no strike, or nothing says what it is for", f.Name)
