@@ -120,6 +120,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(a.status(), a.why(), a.explain(), a.simulate(), a.events(), a.monitor(), a.group(), a.resource(), a.suspend(), a.resume(),
 		a.shutdown(), a.notify(), a.limiter(), a.config(), a.typeDocs(), a.template(), a.doctor(), a.versionCmd(), a.man(root))
 	root.SetHelpCommand(a.help(root))
+	root.AddCommand(a.operate()...)
 	return root
 }
 

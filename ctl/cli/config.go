@@ -17,7 +17,7 @@ const defaultFile = "/etc/shisa/shisa.toml"
 
 func (a *app) config() *cobra.Command {
 	return parent("config", "check, show, compare and apply configurations",
-		a.configCheck(), a.configShow(), a.configDiff(), a.configApply(), a.configDefault(), a.configSchema(), a.configReference())
+		a.configCheck(), a.configShow(), a.configDiff(), a.configApply(), a.configDefault(), a.configImport(), a.configExport(), a.configSchema(), a.configReference())
 }
 
 // load reads a configuration and prints what is wrong with it. Without a file

@@ -20,6 +20,9 @@ import (
 	"shisa/ctl/event"
 )
 
+// DefaultConfig is the configuration that the daemon reads unless told otherwise.
+const DefaultConfig = "/etc/shisa/shisa.toml"
+
 // DefaultSocket is where the daemon listens unless its configuration says
 // otherwise.
 const DefaultSocket = "/run/shisa/api.sock"

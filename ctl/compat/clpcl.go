@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"shisa/ctl/api"
+	"shisa/ctl/client"
 )
 
 var clpcl = command{
@@ -95,7 +96,7 @@ func (c *call) service(verb string, down error, wait time.Duration) error {
 			fmt.Fprintln(c.err, "This service is a part of the daemon and runs as long as it does: nothing to do.")
 			return nil
 		}
-		return c.units.do(c.ctx, act, webUnit, true)
+		return c.units.Do(c.ctx, act, client.WebUnit, true)
 	}
 	running := down == nil || api.CodeOf(down) == api.NotReady
 	if !running && api.CodeOf(down) != api.Unreachable {
@@ -115,10 +116,10 @@ func (c *call) service(verb string, down error, wait time.Duration) error {
 	if verb == "-t" {
 		return nil
 	}
-	if !c.units.present() {
+	if !c.units.Present() {
 		return &failure{badStatus, "systemd does not run here, and nobody else can be asked to start the daemon: start shisad.", nil}
 	}
-	return c.units.do(c.ctx, "start", daemonUnit, true)
+	return c.units.Do(c.ctx, "start", client.DaemonUnit, true)
 }
 
 // stopDaemon stops the groups and the daemon. Where there is no systemd, as in
@@ -131,8 +132,8 @@ func (c *call) stopDaemon(wait time.Duration, last bool) error {
 		ctx, cancel = contextWithin(c.ctx, wait)
 	}
 	defer cancel()
-	if c.units.present() {
-		return c.units.do(ctx, "stop", daemonUnit, patient)
+	if c.units.Present() {
+		return c.units.Do(ctx, "stop", client.DaemonUnit, patient)
 	}
 	if _, err := c.client.Stop(ctx, api.StopCommand{Reason: c.name}); err != nil || !patient {
 		return err

@@ -53,9 +53,16 @@ type call struct {
 	err    io.Writer
 }
 
+// units starts and stops services of the operating system, as a
+// [client.Service] does. Tests have their own.
+type units interface {
+	Present() bool
+	Do(ctx context.Context, verb, unit string, wait bool) error
+}
+
 // commands lists them in order of the alphabet.
 func commands() []command {
-	return []command{clpcl, clpcpufreq, clpdown, clpgrp, clplogcmd, clpmonctrl, clpregctrl, clprexec, clprsc,
+	return []command{clpcfctrl, clpcl, clpcpufreq, clpdown, clpgrp, clplogcmd, clpmonctrl, clpregctrl, clprexec, clprsc,
 		clpstat, clpstdn, clptoratio, clptrnreq}
 }
 
@@ -88,7 +95,7 @@ func Main(path string, args []string, out, errOut io.Writer) int {
 	defer stop()
 	c := client.New(os.Getenv(SocketVariable))
 	defer c.Close()
-	return run(call{ctx: ctx, client: c, units: systemd{}, out: out, err: errOut}, filepath.Base(path), args)
+	return run(call{ctx: ctx, client: c, units: client.Service{}, out: out, err: errOut}, filepath.Base(path), args)
 }
 
 // run carries out one command.

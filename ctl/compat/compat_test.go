@@ -28,9 +28,9 @@ type services struct {
 	asked  []string
 }
 
-func (s *services) present() bool { return !s.absent }
+func (s *services) Present() bool { return !s.absent }
 
-func (s *services) do(_ context.Context, verb, unit string, _ bool) error {
+func (s *services) Do(_ context.Context, verb, unit string, _ bool) error {
 	s.asked = append(s.asked, verb+" "+unit)
 	return s.err
 }
@@ -73,7 +73,7 @@ func golden(t *testing.T, name, got string) {
 
 func TestNames(t *testing.T) {
 	names := Names()
-	if !slices.IsSorted(names) || len(names) != 13 {
+	if !slices.IsSorted(names) || len(names) != 14 {
 		t.Errorf("%d names: %v", len(names), names)
 	}
 	twins := Twins()

@@ -3,9 +3,11 @@ package clpconf
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -66,4 +68,12 @@ func write(dir string, files map[string]File) error {
 		}
 	}
 	return nil
+}
+
+// Names lists the files of a source.
+func (s *Source) Names() iter.Seq[string] { return maps.Keys(s.Files) }
+
+// Beside returns a reader of scripts beside the configuration in dir.
+func Beside(dir string) func(name string) ([]byte, error) {
+	return func(name string) ([]byte, error) { return readLimited(filepath.Join(dir, name)) }
 }

@@ -1,4 +1,4 @@
-package compat
+package client
 
 import (
 	"context"
@@ -8,30 +8,25 @@ import (
 	"github.com/coreos/go-systemd/v22/dbus"
 )
 
-// Units of the services that the original's operators start and stop.
+// Units of the services of shisa.
 const (
-	daemonUnit = "shisad.service"
-	webUnit    = "shisa-web.service"
+	DaemonUnit = "shisad.service"
+	WebUnit    = "shisa-web.service"
 )
 
-// units starts and stops services of the operating system. Tests have their own.
-type units interface {
-	// present reports whether there is anybody to ask.
-	present() bool
-	// do starts, stops or restarts a unit and, if wait is set, waits until
-	// that is done or ctx is.
-	do(ctx context.Context, verb, unit string, wait bool) error
-}
+// A Service starts and stops units through systemd: a daemon that does not run
+// cannot be asked to.
+type Service struct{}
 
-type systemd struct{}
-
-// present is sd_booted(3).
-func (systemd) present() bool {
+// Present reports whether systemd runs this machine, as sd_booted(3) does.
+func (Service) Present() bool {
 	info, err := os.Lstat("/run/systemd/system")
 	return err == nil && info.IsDir()
 }
 
-func (systemd) do(ctx context.Context, verb, unit string, wait bool) error {
+// Do starts, stops or restarts a unit and, if wait is set, returns when that is
+// done or ctx is.
+func (Service) Do(ctx context.Context, verb, unit string, wait bool) error {
 	conn, err := dbus.NewSystemConnectionContext(ctx)
 	if err != nil {
 		return fmt.Errorf("connect to systemd: %w", err)

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"shisa/ctl/api"
+	"shisa/ctl/client"
+	"shisa/ctl/event"
+	"shisa/ctl/param"
+)
+
+// operate are the commands for what an operator does besides monitors and
+// groups.
+func (a *app) operate() []*cobra.Command {
+	return []*cobra.Command{a.stretch(), a.note(), a.script(), a.speed(), a.service()}
+}
+
+func (a *app) stretch() *cobra.Command {
+	var length, reason string
+	c := &cobra.Command{Use: "stretch [RATIO]", Short: "give all probes more time for a while; the countdown keeps its timeout",
+		Long: "Multiplies the timeouts of all probes, for a time in which the machine is expected to be slow. 1 is back to normal.\n" +
+			"Without a ratio it tells the one in force.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.showStretch(c)
+			}
+			cmd := api.StretchCommand{Reason: reason}
+			if _, err := fmt.Sscanf(args[0], "%d", &cmd.Ratio); err != nil {
+				return fmt.Errorf("%q is no whole number: %w", args[0], errUsage)
+			}
+			if length != "" {
+				d, err := param.ParseDuration(length)
+				if err != nil {
+					return fmt.Errorf("--for: %w: %w", err, errUsage)
+				}
+				cmd.ForMS = api.Millis(d)
+			}
+			return a.result(a.client().Stretch(c.Context(), cmd))
+		}}
+	c.Flags().StringVar(&length, "for", "", `how long, such as "2h"; at most 30d`)
+	c.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return c
+}
+
+func (a *app) showStretch(c *cobra.Command) error {
+	s, err := a.client().Status(c.Context())
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.writeJSON(s.Stretch)
+	}
+	text := "The configured timeouts hold."
+	if s.Stretch.Ratio > 1 {
+		text = fmt.Sprintf("Probes have %d times as long until %s.", s.Stretch.Ratio, s.Stretch.Until.Local().Format(time.DateTime))
+	}
+	fmt.Fprintln(a.out, text)
+	return nil
+}
+
+func (a *app) note() *cobra.Command {
+	var severity string
+	var cmd api.NoteCommand
+	c := &cobra.Command{Use: "note TEXT", Short: "write an event in your own words", Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cmd.Text = strings.Join(args, " ")
+			if err := cmd.Severity.UnmarshalText([]byte(severity)); err != nil {
+				return fmt.Errorf("--severity: %w: %w", err, errUsage)
+			}
+			return a.result(a.client().Note(c.Context(), cmd))
+		}}
+	c.Flags().StringVar(&severity, "severity", event.Info.String(), "info, warning, error or critical")
+	c.Flags().IntVar(&cmd.ID, "id", 0, "a number of your own for it")
+	return c
+}
+
+func (a *app) script() *cobra.Command {
+	var limit time.Duration
+	var reason string
+	run := &cobra.Command{Use: "run NAME", Short: "run a script of the folder " + api.ScriptDir + " beside the configuration", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := a.client().Script(c.Context(), api.ScriptCommand{Name: args[0], TimeMS: api.Millis(limit), Reason: reason})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				err = a.writeJSON(r)
+			} else {
+				fmt.Fprint(a.out, r.Output)
+				fmt.Fprintln(a.err, inert(r.Text))
+			}
+			if err == nil && !r.OK {
+				err = errSaid
+			}
+			return err
+		}}
+	run.Flags().DurationVar(&limit, "timeout", api.ScriptTime, "longest time that it may take")
+	run.Flags().StringVar(&reason, "reason", "", "why, for the record")
+	return parent("script", "run scripts that are laid down for it", run)
+}
+
+func (a *app) speed() *cobra.Command {
+	var cmd api.SpeedCommand
+	c := &cobra.Command{Use: "speed [high|low|auto]", Short: "set the clock of the processors, or tell it",
+		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: []string{"high", "low", "auto"},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				cmd.Mode = api.SpeedMode(args[0])
+			}
+			return a.result(a.client().Speed(c.Context(), cmd))
+		}}
+	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
+	return c
+}
+
+func (a *app) service() *cobra.Command {
+	var all []*cobra.Command
+	for verb, short := range map[string]string{
+		"start":   "start the daemon",
+		"stop":    "stop every group and the daemon, and disarm the countdown",
+		"restart": "restart the daemon alone: groups run on, the countdown stays armed",
+	} {
+		all = append(all, &cobra.Command{Use: verb, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			switch s := (client.Service{}); {
+			case s.Present():
+				err = s.Do(c.Context(), verb, client.DaemonUnit, true)
+			case verb == "stop":
+				_, err = a.client().Stop(c.Context(), api.StopCommand{Reason: "shisa service stop"})
+			default:
+				err = api.Errorf(api.Refused, "systemd does not run here").Try("start shisad yourself")
+			}
+			return a.result(api.Result{Text: "Done: " + verb + "."}, err)
+		}})
+	}
+	return parent("service", "start, stop, restart the daemon", all...)
+}

@@ -1,0 +1,137 @@
+package compat
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"shisa/ctl/api"
+	"shisa/ctl/client"
+	"shisa/ctl/compat/clpconf"
+	"shisa/ctl/config"
+	"shisa/ctl/monitor/types"
+	restypes "shisa/ctl/resource/types"
+)
+
+var clpcfctrl = command{
+	name: "clpcfctrl", twin: "shisa config import, shisa config apply, shisa config export",
+	usage: `--push -l|-w -x directory [-h host_name] [-p port] [--force] [--nocheck]
+		--pull -l|-w -x directory [-h host_name] [-p port]
+		--compcheck -l|-w -x directory`,
+	options: []option{{"--push", alone}, {"--pull", alone}, {"--compcheck", alone}, {"-l", alone}, {"-w", alone}, {"-x", with},
+		hostOption, {"-p", with}, {"--force", alone}, {"--nocheck", alone}},
+	run: runConfig,
+}
+
+func runConfig(c *call) error {
+	verb, err := c.given.which("--push", "--pull", "--compcheck")
+	if err != nil {
+		return err
+	}
+	if _, err := c.given.number("-p", 1, 65535, 29002); err != nil {
+		return err
+	}
+	dir := c.given.text("-x")
+	switch {
+	case dir == "":
+		return &failure{badOption, "-x is missing: in which directory is clp.conf?", nil}
+	case c.given.has("-l") && c.given.has("-w"):
+		return &failure{badOption, "-l and -w exclude each other.", nil}
+	}
+	s, err := c.status()
+	if err != nil {
+		return err
+	}
+	if verb == "--pull" {
+		err = c.pull(s, dir)
+	} else {
+		err = c.push(s, dir, verb == "--compcheck")
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.out, "Command succeeded.(code:0)")
+	return nil
+}
+
+func registry() config.Registry { return config.NewRegistry(types.All(), restypes.All()) }
+
+// configFile is where the daemon has its configuration.
+func configFile(s api.Status) string {
+	if !filepath.IsAbs(s.Config.Source) {
+		return client.DefaultConfig
+	}
+	return s.Config.Source
+}
+
+// push turns a clp.conf into our configuration and puts it into force, unless
+// it is only to be checked. The mode stays what it is: no file of the original
+// can say whether shisa is trusted to act.
+func (c *call) push(s api.Status, dir string, check bool) error {
+	source, err := clpconf.Open(dir)
+	if err != nil {
+		return &failure{badConfig, err.Error(), err}
+	}
+	r, err := clpconf.Import(source, clpconf.Options{Types: registry(), Mode: config.Mode(s.Mode)})
+	if err != nil {
+		return &failure{badConfig, err.Error(), err}
+	}
+	for _, i := range r.Items {
+		switch i.Outcome {
+		case clpconf.Invalid:
+			fmt.Fprintf(c.err, "%s = %s: %s\n", i.Path, inert(i.Value), inert(i.Text))
+		case clpconf.Attention:
+			fmt.Fprintf(c.err, "%s: %s\n", cmp.Or(i.Key, i.Path), inert(i.Text))
+		case clpconf.Mapped, clpconf.Implied, clpconf.NotApplicable, clpconf.Unsupported:
+		}
+	}
+	temp, err := os.MkdirTemp("", "clpcfctrl")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	if err := r.Write(temp); err != nil {
+		return err
+	}
+	if _, problems := config.Load(temp, registry()); problems.Err() != nil {
+		return &failure{badConfig, problems.Err().Error(), problems.Err()}
+	}
+	if check {
+		return nil
+	}
+	file := configFile(s)
+	if filepath.Base(file) != config.FileName {
+		return &failure{badConfig, fmt.Sprintf("The daemon reads %s; only a file called %s can be replaced.", file, config.FileName), nil}
+	}
+	if err := config.Install(temp, filepath.Dir(file)); err != nil {
+		return &failure{unsuccessful, "The configuration could not be written: " + err.Error(), err}
+	}
+	fmt.Fprintln(c.out, "file delivery to server 127.0.0.1 success.")
+	plan, err := c.client.ApplyConfig(c.ctx, api.ConfigSource{Path: file})
+	switch {
+	case err != nil:
+		return err
+	case len(plan.Mistakes) > 0:
+		m := plan.Mistakes[0]
+		return &failure{badConfig, fmt.Sprintf("%s:%d: %s: %s", m.File, m.Line, m.Key, m.Text), nil}
+	}
+	fmt.Fprintln(c.out, "The upload is completed successfully.(cfmgr:0)")
+	return nil
+}
+
+// pull writes the configuration of the daemon as a clp.conf.
+func (c *call) pull(s api.Status, dir string) error {
+	m := config.Default()
+	if filepath.IsAbs(s.Config.Source) {
+		var problems config.Problems
+		if m, problems = config.Load(s.Config.Source, registry()); m == nil {
+			return &failure{badConfig, problems.Err().Error(), problems.Err()}
+		}
+	}
+	out, err := clpconf.Export(m, registry(), s.Server, clpconf.Beside(m.Dir))
+	if err != nil {
+		return &failure{unsuccessful, err.Error(), err}
+	}
+	return out.Write(dir)
+}
