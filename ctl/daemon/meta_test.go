@@ -154,6 +154,26 @@ func TestMessageStepsRecovery(t *testing.T) {
 	})
 }
 
+// A message that arrives while its target is between two states is not lost:
+// recovery takes its step when the target has come to rest.
+func TestMessageWhileTargetMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, oneService+oneAlarm, nil)
+		defer w.end()
+		time.Sleep(time.Minute)
+		w.set("web", func(s *scripted) { s.slow = time.Minute })
+		go w.daemon.Group(t.Context(), api.UnitCommand{Name: "g", Verb: api.StopUnit})
+		time.Sleep(time.Second)
+		go w.daemon.Group(t.Context(), api.UnitCommand{Name: "g", Verb: api.StartUnit})
+		time.Sleep(time.Second)
+		notify(t, w, api.NotifyCommand{Category: "disk"})
+		time.Sleep(10 * time.Minute)
+		if s := w.look("web"); s.starts != 3 {
+			t.Errorf("%d starts; want the operator's and one of recovery", s.starts)
+		}
+	})
+}
+
 // Messages that nobody takes, and malformed ones, are refused, and what came
 // while the monitor was suspended is nothing that it failed for.
 func TestMessageRefused(t *testing.T) {

@@ -52,6 +52,7 @@ type scripted struct {
 	starts   int
 	stops    int
 	running  bool
+	slow     time.Duration // that starting and stopping take
 	startErr error
 	stopErr  error
 }
@@ -106,6 +107,7 @@ type simResource struct {
 }
 
 func (r simResource) Start(context.Context, resource.Request) error {
+	time.Sleep(r.w.look(r.name).slow)
 	var err error
 	r.w.set(r.name, func(s *scripted) {
 		if s.running {
@@ -119,6 +121,7 @@ func (r simResource) Start(context.Context, resource.Request) error {
 }
 
 func (r simResource) Stop(context.Context, resource.Request) error {
+	time.Sleep(r.w.look(r.name).slow)
 	var err error
 	r.w.set(r.name, func(s *scripted) {
 		s.stops++

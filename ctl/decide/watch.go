@@ -135,7 +135,7 @@ func (m *Machine) probed(w *watch, in Probed) {
 			return
 		}
 	}
-	if failing && in.Known {
+	if failing && in.Known && w.health == Broken { // else it was told while nothing could be done about it
 		w.see(m, in, w.recovery)
 		m.announce(w, in)
 		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: "an earlier probe has told of this failure"})

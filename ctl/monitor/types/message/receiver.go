@@ -37,12 +37,12 @@ const packetLimit = 8192
 // they say to out, one JSON object a line, until it is killed. It returns the
 // exit status.
 func Receive(args []string, in *os.File, out, errOut io.Writer) int {
-	confine()
 	sources, err := parsePrefixes(args)
 	if err != nil {
 		fmt.Fprintln(errOut, err)
 		return 2
 	}
+	confine()
 	conn, err := net.FilePacketConn(in)
 	if err != nil {
 		fmt.Fprintln(errOut, err)
