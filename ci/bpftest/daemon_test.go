@@ -25,12 +25,13 @@ name = "worker"
 type = "process"
 match = "sleep 4711"
 interval = "1h"
+retry = 0
 `
 
 // daemonTime bounds one kernel, eventTime the wait for one event.
 const (
-	daemonTime = 4 * time.Minute
-	eventTime  = 45 * time.Second
+	daemonTime = 9 * time.Minute
+	eventTime  = 2 * time.Minute
 )
 
 // TestDaemon provokes in each guest what the witnesses are for, and asks the
@@ -71,7 +72,7 @@ func TestDaemonWithoutTypes(t *testing.T) {
 	}
 	d.sh("sleep 4711 & sleep 1; shisa monitor test worker; kill $!")
 	d.await("monitor-failed", "monitor/worker")
-	d.sh("hurt read /dev/nullb0 >/dev/null 2>&1 &")
+	d.sh("(while pidof modprobe; do sleep 0.1; done; hurt read /dev/nullb0) >/dev/null 2>&1 &")
 	d.await("task-stalled", "hurt")
 	if t.Failed() {
 		t.Log(text)
@@ -115,7 +116,8 @@ func start(t *testing.T, kernel vm.Kernel, before string) guestDaemon {
 	if before != "" {
 		d.sh(before)
 	}
-	d.sh("modprobe null_blk irqmode=2 completion_nsec=8000000000 nr_devices=1 gb=1")
+	// The kernel looks for partitions on the slow disk meanwhile.
+	d.sh("modprobe null_blk irqmode=2 completion_nsec=9000000000 nr_devices=1 gb=1 >/dev/null 2>&1 &")
 	d.run()
 	return d
 }
@@ -196,7 +198,9 @@ func (d guestDaemon) choices() {
 func (d guestDaemon) provoke() {
 	d.Helper()
 	d.sh("(sleep 4711 & echo $! >/run/worker); sleep 0.2; shisa monitor test worker")
-	d.sh(`hurt read /dev/nullb0 >/dev/null 2>&1 &
+	d.sh(`while pidof modprobe >/dev/null; do sleep 0.1; done
+		hurt read /dev/nullb0 >/dev/null 2>&1 &
+		echo -1 >/proc/sys/kernel/sched_rt_runtime_us
 		hurt spin 1 50 11 >/dev/null 2>&1 &
 		hurt spin 1 0 9 >/dev/null 2>&1 &
 		echo "web 500ms" >/run/shisa/beat.pipe

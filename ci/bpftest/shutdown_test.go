@@ -3,8 +3,6 @@ package bpftest
 import (
 	"context"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +21,7 @@ func TestStuckShutdown(t *testing.T) {
 	binaries := build(t)
 	for _, kernel := range kernels(t) {
 		t.Run(kernel.Name, func(t *testing.T) {
-			module := buildFaults(t, kernel)
+			module := module(t, kernel, "ci/kmod/faults", "faults")
 			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 			defer cancel()
 			g, err := vm.Start(ctx, vm.Config{
@@ -76,33 +74,4 @@ func stuck(ctx context.Context, t *testing.T, g *vm.Guest) {
 	if report.Request != "restart" || report.Done || !strings.Contains(report.Summary(), "ends in faults (driver faults)") {
 		t.Errorf("got %s", report.Summary())
 	}
-}
-
-// buildFaults builds the module that hurts guests. A kernel whose headers want
-// tools that are not installed here is skipped.
-func buildFaults(t *testing.T, kernel vm.Kernel) string {
-	t.Helper()
-	sources, err := vm.Sources()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, source := range sources {
-		if source.Name != kernel.Name {
-			continue
-		}
-		headers, err := vm.Headers(t.Context(), source, kernel)
-		if err != nil {
-			t.Skip(err)
-		}
-		dir := t.TempDir()
-		if err := os.CopyFS(dir, os.DirFS("../kmod/faults")); err != nil {
-			t.Fatal(err)
-		}
-		if words, err := exec.CommandContext(t.Context(), "make", "-C", headers, "-s", "M="+dir, "modules").CombinedOutput(); err != nil {
-			t.Skipf("the headers of %s cannot be used here: %v\n%s", kernel.Name, err, words)
-		}
-		return filepath.Join(dir, "faults.ko")
-	}
-	t.Fatalf("no source named %s", kernel.Name)
-	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +18,16 @@ import (
 	"shisa/ctl/proc"
 )
 
-// deaths passes on who died, and notes who was killed for want of memory.
+// deaths passes on who died, and tells of who was killed for want of memory.
 func (w *Witness) deaths(ctx context.Context, set *bpf.Set) error {
+	var victims victims
 	if kernel, ok := set.Exits.(*exits.Kernel); ok {
-		kernel.OOM = w.oom
+		kernel.OOM = func(e exits.Exit) {
+			// The kernel's event has the number only.
+			if s, err := proc.Read(e.PID); err == nil && s.Comm != "" && victims.add(e.PID) {
+				w.oom(e.PID, s.Comm)
+			}
+		}
 	}
 	return set.Exits.Watch(ctx, func(e exits.Exit) {
 		if e.Start != 0 {
@@ -28,13 +35,33 @@ func (w *Witness) deaths(ctx context.Context, set *bpf.Set) error {
 		}
 		if e.OOM {
 			w.note(flight.Entry{At: e.At, Kind: flight.OOM, Subject: fmt.Sprintf("%s[%d]", e.Comm, e.PID), Cgroup: path(e.Cgroup)})
+			if victims.add(e.PID) {
+				w.oom(e.PID, e.Comm)
+			}
 		}
 	})
 }
 
-// oom is called by the reader of deaths when the kernel has chosen a victim.
-func (w *Witness) oom(e exits.Exit) {
-	w.o.Emit(event.OOMKill.New("", "pid", fmt.Sprint(e.PID), "comm", e.Comm))
+func (w *Witness) oom(pid int, comm string) {
+	w.o.Emit(event.OOMKill.New("", "pid", fmt.Sprint(pid), "comm", comm))
+}
+
+// victims are the processes that were told of last: the kernel names each when it
+// chooses it, and when it dies.
+type victims struct {
+	pids [16]int
+	next int
+}
+
+// add reports whether it is news.
+func (v *victims) add(pid int) bool {
+	if i := slices.Index(v.pids[:], pid); i >= 0 {
+		v.pids[i] = 0 // the number may be used again
+		return false
+	}
+	v.pids[v.next%len(v.pids)] = pid
+	v.next++
+	return true
 }
 
 // note puts evidence on record.
@@ -48,14 +75,19 @@ func (w *Witness) scan(ctx context.Context, set *bpf.Set) {
 	var symbols stall.Symbols
 	tasks, disks := newEpisodes(), newEpisodes()
 	for sleep(ctx, scanEvery) {
-		if stalled, err := set.Tasks.Scan(); err == nil {
-			w.tasks(stalled, tasks, &symbols, time.Now())
+		// Both at once: to name addresses for the first time takes a while.
+		stalled, terr := set.Tasks.Scan()
+		var late []blockio.Request
+		berr := error(nil)
+		if set.Blocks != nil {
+			late, berr = set.Blocks.Scan()
 		}
-		if set.Blocks == nil {
-			continue
-		}
-		if late, err := set.Blocks.Scan(); err == nil {
+		// One that could not look says nothing: what it found before goes on.
+		if berr == nil {
 			w.disks(late, disks, time.Now())
+		}
+		if terr == nil {
+			w.tasks(stalled, tasks, &symbols, time.Now())
 		}
 	}
 }

@@ -1,0 +1,145 @@
+package bpftest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"shisa/ci/kbuild"
+	"shisa/ci/vm"
+	"shisa/ci/vm/wire"
+)
+
+// An armed guest, with a countdown that is real. Its records survive a reset.
+type armed struct {
+	method  string // of keepalive
+	modules []string
+	files   []string // .ko files built here
+	extra   string   // configuration
+	watch   bool     // the machine has a watchdog of its own
+}
+
+func (a armed) start(t *testing.T, kernel vm.Kernel) guestDaemon {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), daemonTime)
+	t.Cleanup(cancel)
+	disk := filepath.Join(t.TempDir(), "state.img")
+	if err := vm.MakeDisk(ctx, disk, 64); err != nil {
+		t.Fatal(err)
+	}
+	config := fmt.Sprintf("mode = \"protect\"\n[stall]\ninterval = \"500ms\"\ntimeout = \"12s\"\n[keepalive]\nmethod = %q\nbackstop = \"none\"\n%s", a.method, a.extra)
+	g, err := vm.Start(ctx, vm.Config{
+		Kernel:  kernel,
+		Machine: vm.Machine{MemoryMiB: 768, Disks: []string{disk}, Watchdog: a.watch},
+		Cmdline: "memmap=1M$0x10000000 printk.always_kmsg_dump=1 loglevel=7",
+		Modules: append([]string{"ramoops mem_address=0x10000000 mem_size=0x100000 record_size=0x10000 pmsg_size=0x20000 ecc=1 max_reason=4"},
+			a.modules...),
+		ModuleFiles: a.files,
+		Binaries: map[string]string{"/usr/sbin/shisad": "./cmd/shisad", "/usr/sbin/shisa-keeper": "./cmd/shisa-keeper",
+			"/usr/sbin/shisa": "./cmd/shisa", "/bin/hurt": "./ci/bpftest/hurt"},
+		Files: map[string]vm.File{"/etc/shisa/shisa.toml": {Data: []byte(config)}},
+		Mounts: []wire.Mount{
+			{Source: "/dev/vda", Target: "/var/lib/shisa", Type: "ext4"},
+			{Source: "bpf", Target: "/sys/fs/bpf", Type: "bpf"},
+		},
+		StopWait: 3 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	d := guestDaemon{t, ctx, g}
+	d.run()
+	d.await("keepalive-armed", "keepalive/primary")
+	return d
+}
+
+// module builds one of our modules, or skips.
+func module(t *testing.T, kernel vm.Kernel, folder, name string) string {
+	t.Helper()
+	path, err := kbuild.Module(t.Context(), kernel, filepath.Join("../..", folder), name)
+	if err != nil {
+		t.Skip(err)
+	}
+	return path
+}
+
+// TestShutdownIsOnRecord takes guests down in which a process ignores SIGTERM and a
+// driver hangs: after the reset the timeline names both.
+func TestShutdownIsOnRecord(t *testing.T) {
+	if os.Getenv("SHISA_VM") != "1" {
+		t.Skip("boots guests only with SHISA_VM=1 (make vm-test)")
+	}
+	for _, kernel := range kernels(t) {
+		t.Run(kernel.Name, func(t *testing.T) {
+			faults := module(t, kernel, "ci/kmod/faults", "faults")
+			d := armed{method: "wdt", modules: []string{"faults"}, files: []string{faults}, watch: true,
+				extra: "device = \"/dev/watchdog0\"\n[shutdown]\nwatch = \"always\"\ntimeout = \"20s\"\n"}.start(t, kernel)
+			d.sh("echo hang-in-device >/sys/module/faults/parameters/now; hurt ignore-term >/dev/null 2>&1 &")
+			d.sh("shisa shutdown --reboot --reason test")
+			if _, err := d.guest.WaitBoot(d.ctx, 2); err != nil {
+				t.Fatalf("%v\n%s", err, d.guest.Console())
+			}
+			d.sh("sed -i 's/protect/observe/' /etc/shisa/shisa.toml; mount -t pstore pstore /sys/fs/pstore 2>/dev/null; true")
+			d.run()
+			t.Log("\n" + d.sh("shisa why --shutdown"))
+			var why struct {
+				Summary  string
+				Timeline struct {
+					Done  bool
+					Spans []struct {
+						Class, Name, Detail string
+						Unfinished          bool
+					}
+				}
+			}
+			if err := json.Unmarshal([]byte(d.sh("shisa why --shutdown --json")), &why); err != nil {
+				t.Fatal(err)
+			}
+			spans := fmt.Sprintf("%+v", why.Timeline.Spans)
+			for _, want := range []string{"ignored SIGTERM, killed", "Name:faults Detail:driver faults Unfinished:true"} {
+				if !strings.Contains(spans, want) {
+					t.Errorf("the timeline lacks %q: %s", want, spans)
+				}
+			}
+			if t.Failed() {
+				t.Log(d.sh("ls -l /sys/fs/pstore /var/lib/shisa; cat /var/lib/shisa/shutdown.*"))
+			}
+		})
+	}
+}
+
+// TestMissIsHandedOver stops the daemon of guests with our own module: the kernel
+// itself notices, and has the countdown run out.
+func TestMissIsHandedOver(t *testing.T) {
+	if os.Getenv("SHISA_VM") != "1" {
+		t.Skip("boots guests only with SHISA_VM=1 (make vm-test)")
+	}
+	for _, kernel := range kernels(t) {
+		t.Run(kernel.Name, func(t *testing.T) {
+			clpka := module(t, kernel, "kmod", "clpka")
+			d := armed{method: "clpka", modules: []string{"clpka"}, files: []string{clpka}}.start(t, kernel)
+			doctor := d.sh("shisa doctor")
+			if !strings.Contains(doctor, "arm_syscall (timer that tells clpka)") {
+				if has := d.sh("dmesg | grep -c 'clpka.*kfuncs yes' || true"); has == "1\n" && !strings.Contains(doctor, "beats: none") {
+					t.Errorf("the module has functions for programs, and none calls them:\n%s", doctor)
+				}
+				t.Skip("this kernel lets no timer call the module")
+			}
+			d.sh("sleep 3; killall -STOP shisad")
+			begin := time.Now()
+			if _, err := d.guest.Expect(d.ctx, "the kernel missed beat"); err != nil {
+				t.Fatalf("%v\n%s", err, d.guest.Console())
+			}
+			t.Logf("the module says so %.1f s after the stop, of 12 s", time.Since(begin).Seconds())
+			if _, err := d.guest.WaitBoot(d.ctx, 2); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
