@@ -100,6 +100,11 @@ func (m *Machine) asked(f *finalAct, forbidden string) {
 	}
 	f.stage = waiting
 	if forbidden == "" {
+		f.blocked, f.blockedAt, f.askAt = "", 0, 0
+		if why := m.closed(); why != "" {
+			m.postpone(f, why) // it closed while they were asked
+			return
+		}
 		m.pass(f)
 		return
 	}

@@ -34,6 +34,7 @@ type judge struct {
 	acted    int
 	before   int  // actions of earlier boots
 	forgiven bool // the limit was reset
+	loose    bool // some counts may have begun anew, nobody knows which
 }
 
 func (j *judge) fault(e Entry, format string, args ...any) {
@@ -57,6 +58,7 @@ func (j *judge) entry(e Entry) {
 
 func (j *judge) input(e Entry, words []string) {
 	switch {
+	case strings.HasSuffix(e.Text, "(left out: it is not probed now)"):
 	case words[0] == "clock":
 		j.wall, _ = time.Parse("2006-01-02 15:04:05", words[1]+" "+words[2])
 	case words[0] == "boot":
@@ -68,7 +70,7 @@ func (j *judge) input(e Entry, words []string) {
 	case words[0] == "reset":
 		clear(j.steps)
 	case words[0] == "start":
-		clear(j.steps) // the operator begins anew
+		j.loose = true // what the operator starts anew begins anew
 		clear(j.failing)
 	case words[0] == "service":
 		j.asked = true
@@ -95,6 +97,7 @@ func (j *judge) decision(e Entry) {
 	done[e.Action]++
 	switch a := recovery.Action(e.Action); {
 	case a == recovery.NoAction:
+	case j.loose && (a == recovery.Script || a == recovery.Restart):
 	case a == recovery.Script && done[e.Action] > p.MaxScript, a == recovery.Restart && done[e.Action] > p.MaxRestart:
 		j.fault(e, "more often than is configured since the target was healthy")
 	case a != recovery.Script && a != recovery.Restart && a != p.FinalAction:
