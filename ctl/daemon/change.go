@@ -107,6 +107,16 @@ func (t target) Process() (pid int, start uint64, ok bool) {
 	return 0, 0, false
 }
 
+// Look implements monitor.Looker.
+func (t target) Look(ctx context.Context) (monitor.Verdict, string, error) {
+	l, is := t.d.resources.get(t.name).(resource.Looker)
+	if !is {
+		return 0, "", fmt.Errorf("resource %s is of a type that cannot be asked what it is doing", t.name)
+	}
+	c, what, err := l.Look(ctx)
+	return map[resource.Condition]monitor.Verdict{resource.Passing: monitor.Warning, resource.Down: monitor.Failed}[c], what, err
+}
+
 // watch begins or ends the probing of a monitor. It gets a new prober each
 // time, so that nothing that an old one remembers of its target survives.
 func (d *Daemon) watch(name string, on bool) {

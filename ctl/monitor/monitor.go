@@ -118,6 +118,14 @@ type Target interface {
 	Process() (pid int, start uint64, ok bool)
 }
 
+// A Looker is a [Target] that can be asked what it is doing, as far as others
+// than shisa know.
+type Looker interface {
+	// Look returns what the target is doing in a word or two, and the
+	// verdict on it. An error says nothing about the target.
+	Look(ctx context.Context) (v Verdict, what string, err error)
+}
+
 // A Spec declares a monitor type whose parameters are a P.
 type Spec[P any] struct {
 	Name    string   // lower-case word, the value of "type" in the configuration

@@ -62,6 +62,24 @@ type Processer interface {
 	Process() (pid int, start uint64, ok bool)
 }
 
+// A Condition is what a resource is found in.
+type Condition int
+
+// Conditions.
+const (
+	Works   Condition = iota // as after a start
+	Passing                  // on its way from one to the other
+	Down                     // as after a stop, or worse
+)
+
+// A Looker is a Resource of which others than shisa know what it is doing.
+type Looker interface {
+	// Look returns the condition, and what the resource is doing in a word or
+	// two. An error says nothing about the resource. It may be called while
+	// the resource is started or stopped.
+	Look(ctx context.Context) (c Condition, what string, err error)
+}
+
 // Env is what the daemon lends to a resource.
 type Env struct {
 	Name   string // of the resource

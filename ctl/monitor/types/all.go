@@ -13,6 +13,7 @@ import (
 	"shisa/ctl/monitor/types/stall"
 	"shisa/ctl/monitor/types/systemd"
 	"shisa/ctl/monitor/types/tcp"
+	"shisa/ctl/monitor/types/vm"
 )
 
 // All returns every monitor type in order of name.
@@ -27,5 +28,6 @@ func All() []monitor.Type {
 		stall.Type,
 		systemd.Type,
 		tcp.Type,
+		vm.Type,
 	}
 }

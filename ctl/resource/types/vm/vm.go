@@ -181,6 +181,26 @@ func (m *machine) Stop(ctx context.Context, _ resource.Request) error {
 
 func isStopped(s state) bool { return s == stopped }
 
+// Look implements resource.Looker.
+func (m *machine) Look(ctx context.Context) (resource.Condition, string, error) {
+	var now state
+	err := m.with(ctx, "look at", func(h host) (err error) {
+		now, err = m.ask(ctx, h)
+		return err
+	})
+	switch {
+	case errors.Is(err, errAbsent):
+		return resource.Down, "unknown to its host", nil
+	case err != nil:
+		return 0, "", err
+	case now == running:
+		return resource.Works, string(now), nil
+	case now == changing:
+		return resource.Passing, string(now), nil
+	}
+	return resource.Down, string(now), nil
+}
+
 // shutDown asks the guest to shut down until it has, or its time is over; then
 // it returns why the last request was refused, if it was.
 func (m *machine) shutDown(ctx context.Context, h host) (done bool, refusal error) {

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 
@@ -141,3 +143,35 @@ func FuzzResult(f *testing.F) {
 		}
 	})
 }
+
+// What a host says of a machine, for the monitor.
+func TestLook(t *testing.T) {
+	for _, tt := range []struct {
+		state state
+		err   error
+		want  resource.Condition
+		what  string
+	}{
+		{running, nil, resource.Works, "running"},
+		{changing, nil, resource.Passing, "changing"},
+		{stopped, nil, resource.Down, "stopped"},
+		{halted, nil, resource.Down, "paused or suspended"},
+		{"", errAbsent, resource.Down, "unknown to its host"},
+	} {
+		m := &machine{params: params{request: time.Second}, connect: func(context.Context) (host, error) { return fixed{s: tt.state, err: tt.err}, nil }}
+		got, what, err := m.Look(t.Context())
+		if got != tt.want || what != tt.what || err != nil {
+			t.Errorf("%s, %v: got %v, %q, %v", tt.state, tt.err, got, what, err)
+		}
+	}
+}
+
+// fixed is a host whose machine never changes.
+type fixed struct {
+	host
+	s   state
+	err error
+}
+
+func (f fixed) state(context.Context) (state, error) { return f.s, f.err }
+func (fixed) close(context.Context)                  {}
