@@ -15,6 +15,7 @@ type result struct {
 	seen     string
 	lateness time.Duration
 	fired    bool // lateness means something
+	samples  samples
 }
 
 // A scenario is a case with a guest of its own.
@@ -28,7 +29,7 @@ type scenario struct {
 
 // scenarios returns all of them; fuzz is how long hostile calls last.
 func scenarios(fuzz time.Duration, quick bool) []scenario {
-	return slices.Concat(actionScenarios(), shutdownScenarios(), lifeScenarios(fuzz, quick), sleepScenarios())
+	return slices.Concat(actionScenarios(), shutdownScenarios(), lifeScenarios(fuzz, quick), sleepScenarios(), latenessScenarios())
 }
 
 func (s scenario) test(ctx context.Context, r *rig) row {
@@ -45,7 +46,8 @@ func (s scenario) test(ctx context.Context, r *rig) row {
 	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, tail(g.Console()))
 	}
-	w.seen, w.lateness, w.fired, w.err = result.seen, result.lateness, result.fired, err
+	w.seen, w.lateness, w.fired, w.samples, w.err = result.seen, result.lateness, result.fired, result.samples, err
+	w.timer = timerLateness(g.Console())
 	if w.seen == "" {
 		w.seen = "-"
 	}

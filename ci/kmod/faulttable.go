@@ -39,7 +39,7 @@ var faultTable = []fault{
 
 // run stalls one guest under one engine and compares.
 func (f fault) run(ctx context.Context, r *rig, engine string) row {
-	w := row{kernel: r.kernel.Name, engine: engine, fault: f.name}
+	w := row{kernel: r.kernel.Name, engine: engine, fault: f.name, timer: -1}
 	ctx, cancel := context.WithTimeout(ctx, caseTimeout)
 	defer cancel()
 	g, err := r.boot(ctx, setup{softdog: engine == "softdog"})
@@ -75,6 +75,7 @@ func (f fault) run(ctx context.Context, r *rig, engine string) row {
 		w.err = f.judge(want, e, w.lateness, g.Console())
 		if w.err == nil && engine == "clpka" {
 			w.err = says(ctx, g, "clpka: FIRED")
+			w.timer = timerLateness(g.Console())
 		}
 	}
 	return w

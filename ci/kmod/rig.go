@@ -48,6 +48,7 @@ type setup struct {
 	cmdline string
 	softdog bool
 	machine vm.Machine
+	present []string // modules that can be loaded
 }
 
 // boot starts a guest with the engine and the faults module loaded.
@@ -62,6 +63,7 @@ func (r *rig) boot(ctx context.Context, s setup) (*vm.Guest, error) {
 		Machine:     s.machine,
 		Cmdline:     s.cmdline,
 		Modules:     append(load, "faults"),
+		Present:     s.present,
 		ModuleFiles: []string{r.clpka, r.faults},
 		Binaries:    map[string]string{tool: "./ci/kmod/guest"},
 		Files:       r.files,

@@ -11,6 +11,7 @@
 //	guest api               calls and their answers, as a user of the watchdog API sees them
 //	guest pretimeout        let a pretimeout happen, see it as a uevent, ping, disarm
 //	guest engine            the Go driver on the real module
+//	guest choose            what the daemon would choose, and why nothing else
 //	guest kfunc OBJECT PROGRAM   an eBPF program pings, then says that a beat was missed
 //	guest kexec IMAGE CMDLINE now|crash   load a kernel; now: and start it
 package main
@@ -32,6 +33,7 @@ var commands = map[string]func([]string) error{
 	"bench":    bench,
 	"api":      api,
 	"engine":   engine,
+	"choose":   choose,
 	"kfunc":    kfunc,
 
 	"pretimeout": pretimeout,

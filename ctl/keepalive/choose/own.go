@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -88,9 +89,9 @@ func (c *chooser) loadOwn() error {
 
 // loadElsewhere leaves it to modprobe to find the module.
 func (c *chooser) loadElsewhere(found kofind.Result, params string) error {
-	err := c.load(ownModule, strings.Fields(params)...)
-	if err == nil || !errors.Is(err, ErrNoModule) {
-		return err
+	_, err := Dependencies(c.machine.Root, c.machine.Release, ownModule)
+	if !errors.Is(err, ErrNoModule) {
+		return c.load(ownModule, strings.Fields(params)...)
 	}
 	why := "no module " + ownModule + " for kernel " + c.machine.Release
 	for _, r := range found.Rejected {
@@ -114,15 +115,12 @@ const recordLimit = 1 << 20
 // firedBefore looks for the module's own words in what the kernel left in pstore, or
 // systemd-pstore(8) moved from there since this boot began.
 func (m Machine) firedBefore() bool {
-	var boot unix.Stat_t
-	if unix.Stat(filepath.Join(m.Root, "proc/1"), &boot) != nil {
-		boot.Mtim.Sec = time.Now().Unix() // no archive counts as fresh
-	}
+	began := m.booted()
 	for _, pattern := range []string{"sys/fs/pstore/dmesg-*", "var/lib/systemd/pstore/*/dmesg*", "var/lib/systemd/pstore/*/*/dmesg*"} {
 		names, _ := filepath.Glob(filepath.Join(m.Root, pattern)) // the patterns are ours
 		for _, name := range names {
 			st, err := os.Stat(name)
-			if err != nil || strings.HasPrefix(pattern, "var") && st.ModTime().Unix() < boot.Mtim.Sec {
+			if err != nil || strings.HasPrefix(pattern, "var") && st.ModTime().Before(began) {
 				continue
 			}
 			if fired(name) {
@@ -131,6 +129,23 @@ func (m Machine) firedBefore() bool {
 		}
 	}
 	return false
+}
+
+// booted returns when this boot began (proc(5), /proc/stat), or now: no archive counts
+// as fresh then.
+func (m Machine) booted() time.Time {
+	text, err := os.ReadFile(filepath.Join(m.Root, "proc/stat"))
+	if err != nil {
+		return time.Now()
+	}
+	for line := range strings.Lines(string(text)) {
+		if s, ok := strings.CutPrefix(line, "btime "); ok {
+			if seconds, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64); err == nil {
+				return time.Unix(seconds, 0)
+			}
+		}
+	}
+	return time.Now()
 }
 
 // fired reports whether a record says that our module acted.

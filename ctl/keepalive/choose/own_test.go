@@ -3,12 +3,10 @@ package choose_test
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -106,7 +104,7 @@ func TestOwnModule(t *testing.T) {
 
 // TestModprobeFindsIt: a file in no place that we know is for modprobe.
 func TestModprobeFindsIt(t *testing.T) {
-	m := machine(t, softdog, nil)
+	m := machine(t, join(softdog, tree{"lib/modules/" + release + "/modules.dep": "kernel/clpka.ko:\n"}), nil)
 	m.Load = func(_ context.Context, _, name string, params ...string) error {
 		if name != "clpka" || !slices.Equal(params, []string{"bootstatus=32"}) {
 			t.Errorf("load %s %q", name, params)
@@ -135,16 +133,13 @@ func TestBootStatus(t *testing.T) {
 		{"our record", nil, true, "bootstatus=32"},
 		{"pstore", tree{"sys/fs/pstore/dmesg-ramoops-0": "Panic#1\n" + acted}, false, "bootstatus=32"},
 		{"moved from pstore", tree{"var/lib/systemd/pstore/1763899/dmesg.txt": acted}, false, "bootstatus=32"},
+		{"moved before this boot", tree{"var/lib/systemd/pstore/1/dmesg.txt": acted, "proc/stat": "btime 99999999999\n"}, false, ""},
 		{"only logged", tree{"sys/fs/pstore/dmesg-ramoops-0": strings.Replace(acted, "=reset", "=none", 1)}, false, ""},
 		{"another's crash", tree{"sys/fs/pstore/dmesg-ramoops-0": "Oops\n"}, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := machine(t, join(tree{"proc/1/stat": "", exact: ""}, c.files), nil)
+			m := machine(t, join(tree{"proc/stat": "cpu 1 2\nbtime 1000000\n", exact: ""}, c.files), nil)
 			m.Fired = c.fired
-			began := time.Now().Add(-time.Minute)
-			if err := os.Chtimes(filepath.Join(m.Root, "proc/1"), began, began); err != nil {
-				t.Fatal(err)
-			}
 			got := "not loaded"
 			m.Insert = func(_, params string) error { got = params; return nil }
 			k, s := defaults()
