@@ -25,6 +25,7 @@ var words = map[string]map[string]string{
 	"deact/action":      activation,
 	"haltp/action":      {"RESET": "reset", "PANIC": "panic"},
 	"parameters/action": {"RESET": "reset", "PANIC": "panic"},
+	"parameters/vmtype": {"0": "vsphere", "1": "kvm", "2": "xenserver"},
 	"parameters/method": {"keepalive": "keepalive", "softdog": "softdog", "ipmi": "ipmi", "none": "none"},
 }
 
