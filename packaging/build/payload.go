@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"shisa/ctl/compat"
 )
 
 const (
@@ -80,6 +82,7 @@ func (b *build) shisa(ctx context.Context) (*pkg, error) {
 	l.text("/usr/lib/systemd/system-preset/80-shisa.preset", "enable "+strings.Join(b.units, "\nenable ")+"\n")
 	l.copy("README.md", "/usr/share/doc/shisa/README.md", 0o644)
 	l.fromProgram(ctx, bin["shisa"])
+	l.originals()
 	if err := l.err(); err != nil {
 		return nil, err
 	}
@@ -219,6 +222,18 @@ func (l *layout) fromProgram(ctx context.Context, shisa string) {
 		l.text(to, text+"\n")
 	}
 	l.manual(ctx, shisa)
+}
+
+// originals adds the original's names of the command line, each with a page that
+// leads to ours.
+func (l *layout) originals() {
+	for name, twin := range compat.Twins() {
+		l.add(file{path: "/usr/sbin/" + name, link: "shisa"}, nil)
+		page := fmt.Sprintf(".TH %s 8\n.SH NAME\n%s \\- command of the original, answered by shisa\n"+
+			".SH DESCRIPTION\nOptions, output and exit codes are those of the original.\nThe same with shisa:\n.PP\n.nf\n%s\n.fi\n.SH SEE ALSO\nshisa(1)\n",
+			strings.ToUpper(name), name, strings.ReplaceAll(twin, "-", `\-`))
+		l.add(file{path: "/usr/share/man/man8/" + name + ".8.gz", mode: 0o644, data: gzipped([]byte(page))}, nil)
+	}
 }
 
 // manual lets the program write its pages, and packs each beside those of the

@@ -9,7 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
+
+	"shisa/ci/vm"
 )
 
 // base is what a root has beside the smallest system.
@@ -39,7 +40,7 @@ func (r roots) with(ctx context.Context, suite string, f func(root string)) erro
 }
 
 func (r roots) bootstrap(ctx context.Context, suite, to string) error {
-	mirror, err := mirror()
+	mirror, err := vm.MirrorOf(suite)
 	if err != nil {
 		return err
 	}
@@ -49,32 +50,10 @@ func (r roots) bootstrap(ctx context.Context, suite, to string) error {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return err
 	}
-	if out, err := run(ctx, "debootstrap", "--variant=minbase", "--include="+base, suite, to, mirror); err != nil {
+	if out, err := run(ctx, "debootstrap", "--variant=minbase", "--include="+base, suite, to, mirror.URI); err != nil {
 		return fmt.Errorf("debootstrap %s: %w: %s", suite, err, out)
 	}
 	return os.WriteFile(filepath.Join(to, ".done"), nil, 0o644)
-}
-
-// mirror is where this machine itself gets its packages from.
-func mirror() (string, error) {
-	files, err := filepath.Glob("/etc/apt/sources.list.d/*")
-	if err != nil {
-		return "", err
-	}
-	for _, f := range append(files, "/etc/apt/sources.list") {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(text)) {
-			for _, word := range strings.Fields(line) {
-				if !strings.HasPrefix(line, "#") && strings.Contains(word, "://") && strings.HasSuffix(strings.TrimSuffix(word, "/"), "/debian") {
-					return word, nil
-				}
-			}
-		}
-	}
-	return "", fmt.Errorf("no archive of Debian is configured on this machine")
 }
 
 // run runs a command and returns all that it printed.
