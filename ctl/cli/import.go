@@ -18,13 +18,19 @@ var errOutput = fmt.Errorf("name a folder with --output: %w", errUsage)
 
 func (a *app) configImport() *cobra.Command {
 	var out, server string
-	var protect, force bool
+	var protect, force, elements bool
 	c := &cobra.Command{Use: "import DIRECTORY|clp.conf|ZIP --output DIRECTORY", Short: "make a configuration of the original's",
 		Long: "Reads a configuration of CLUSTERPRO X SingleServerSafe: the folder that clpcfctrl --pull writes, clp.conf alone, or the zip that\n" +
 			"the web manager exports, in any of its character sets. Writes ours with its scripts, and import-report.txt, which says of every\n" +
 			"element what became of it. What is written passes `shisa config check`.",
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if elements {
+				return clpconf.WriteElements(a.out, registry())
+			}
+			if len(args) == 0 {
+				return fmt.Errorf("name what to import: %w", errUsage)
+			}
 			if err := freeFolder(out, force); err != nil {
 				return err
 			}
@@ -49,6 +55,7 @@ func (a *app) configImport() *cobra.Command {
 	c.Flags().StringVar(&server, "server", "", "which of several servers this one is")
 	c.Flags().BoolVar(&protect, "protect", false, `write mode = "protect" instead of only observing`)
 	c.Flags().BoolVar(&force, "force", false, "write into a folder that is not empty")
+	c.Flags().BoolVar(&elements, "elements", false, "only print which element becomes which key, and why others have none")
 	return c
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 var clprexec = command{
-	name: "clprexec", twin: "shisa script run, shisa group, shisa message",
+	name: "clprexec", twin: "shisa script run, shisa group, shisa notify",
 	usage: `--failover [group_name | -r resource_name] [-h ip_address] [-w time] [-p port] [-o logfile]
 		--script script_file [-h ip_address] [-w time] [-p port] [-o logfile]
 		--notice [mrw_name | -k category[.keyword]] [-h ip_address] [-w time] [-p port] [-o logfile]

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"shisa/ctl/api/apitest"
+	"shisa/ctl/compat"
+)
+
+// TestTwins: the modern command lines that are named for the original's
+// commands are there.
+func TestTwins(t *testing.T) {
+	for name, twins := range compat.Twins() {
+		for twin := range strings.SplitSeq(twins, ", ") {
+			a := &app{out: &bytes.Buffer{}, err: &bytes.Buffer{}}
+			words := strings.Fields(twin)
+			c, rest, err := a.root().Find(words[1:])
+			if err != nil || len(rest) > 0 || c.Name() != words[len(words)-1] {
+				t.Errorf("%s: there is no %q (%v)", name, twin, err)
+			}
+		}
+	}
+}
+
+func TestOperate(t *testing.T) {
+	socket := apitest.Serve(t, &apitest.Fake{})
+	for _, c := range []struct {
+		args      string
+		code      int
+		out, says string
+	}{
+		{args: "stretch", out: "The configured timeouts hold.\n"},
+		{args: "stretch 3 --for 2h", out: "Timeouts of probes: × 3.\n"},
+		{args: "stretch three", code: ExitUsage, says: `"three" is no whole number`},
+		{args: "stretch 3 --for long", code: ExitUsage, says: "is not a duration"},
+		{args: "stretch --json", out: "{\n  \"ratio\": 1\n}\n"},
+		{args: "note the batch is late --severity warning", out: "Written: the batch is late\n"},
+		{args: "note x --severity loud", code: ExitUsage, says: "is not a severity"},
+		{args: "script run cleanup", out: "cleaned\n", says: "cleanup exited with status 0"},
+		{args: "script run fails", code: ExitFailed, says: "fails exited with status 3"},
+		{args: "script run nosuch", code: ExitFailed, says: `there is no script "nosuch"`},
+		{args: "speed high", out: "Processor speed: high.\n"},
+		{args: "speed", out: "Processor speed: auto.\n"},
+		{args: "speed fast", code: ExitFailed, says: "fast"},
+		{args: "service", code: ExitUsage, says: "needs a command"},
+	} {
+		code, out, errOut := shisa(socket, strings.Fields(c.args)...)
+		if code != c.code || c.out != "" && out != c.out || !strings.Contains(errOut, c.says) {
+			t.Errorf("%s: code %d, %q, %q", c.args, code, out, errOut)
+		}
+	}
+}
+
+func TestFreeFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := freeFolder(dir, false); err != nil {
+		t.Errorf("empty: %v", err)
+	}
+	if err := freeFolder(filepath.Join(dir, "new"), false); err != nil {
+		t.Errorf("new: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "x"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if freeFolder(dir, false) == nil || freeFolder("", true) == nil || freeFolder(dir, true) != nil {
+		t.Error("a folder that is not empty needs --force, and none is no folder")
+	}
+}
