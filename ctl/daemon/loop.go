@@ -32,7 +32,6 @@ func (d *Daemon) loop(ctx context.Context) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		beat()
-		d.relax()
 		d.tellClock(ctx)
 		select {
 		case in := <-d.inputs:

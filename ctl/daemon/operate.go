@@ -14,6 +14,7 @@ import (
 
 	"shisa/ctl/api"
 	"shisa/ctl/cpufreq"
+	"shisa/ctl/decide"
 	"shisa/ctl/event"
 	"shisa/ctl/param"
 	"shisa/ctl/run"
@@ -30,6 +31,9 @@ type stretch struct {
 func (s *stretch) view() api.Stretch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.until.IsZero() && time.Until(s.until) <= 0 {
+		s.ratio, s.until = 1, time.Time{}
+	}
 	return api.Stretch{Ratio: max(s.ratio, 1), Until: s.until}
 }
 
@@ -39,26 +43,8 @@ func (s *stretch) set(ratio int, until time.Time) {
 	s.ratio, s.until = ratio, until
 }
 
-// over reports whether its time has come, and ends it then.
-func (s *stretch) over() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.until.IsZero() || time.Until(s.until) > 0 {
-		return false
-	}
-	s.ratio, s.until = 1, time.Time{}
-	return true
-}
-
-// relax ends a stretch whose time has come. The loop calls it each round.
-func (d *Daemon) relax() {
-	if d.stretched.over() {
-		d.sched.Stretch(1)
-		d.emit(event.TimeoutsNormal.New(""))
-	}
-}
-
-// Stretch multiplies the timeouts of all probes for a while.
+// Stretch multiplies the timeouts of probes, resources, scripts and waits for a
+// while. The decision machine does it, and ends it.
 func (d *Daemon) Stretch(ctx context.Context, c api.StretchCommand) (api.Result, error) {
 	length := time.Duration(c.ForMS)
 	switch {
@@ -68,15 +54,16 @@ func (d *Daemon) Stretch(ctx context.Context, c api.StretchCommand) (api.Result,
 		return api.Result{}, api.Errorf(api.BadRequest, "the time is missing, or longer than %s", param.FormatDuration(api.MaxStretchFor))
 	}
 	d.record(ctx, fmt.Sprintf("stretch %d %s", c.Ratio, param.FormatDuration(length)), c.Reason)
+	by := api.CallerFrom(ctx).Name
 	if c.Ratio == 1 {
 		d.stretched.set(1, time.Time{})
-		d.sched.Stretch(1)
+		d.input(ctx, decide.Stretch{Ratio: 1, By: by})
 		return api.Result{Text: "The configured timeouts hold."}, nil
 	}
 	until := time.Now().Add(length)
 	d.stretched.set(c.Ratio, until)
-	d.sched.Stretch(c.Ratio)
-	return api.Result{Text: fmt.Sprintf("Probes have %d times as long until %s. The countdown keeps its timeout.", c.Ratio, until.Format(time.DateTime))}, nil
+	d.input(ctx, decide.Stretch{Ratio: c.Ratio, For: length, By: by})
+	return api.Result{Text: fmt.Sprintf("Everything but the countdown has %d times as long until %s.", c.Ratio, until.Format(time.DateTime))}, nil
 }
 
 // Note writes an event in the operator's own words.

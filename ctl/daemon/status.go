@@ -95,6 +95,10 @@ func (d *Daemon) suppression(m *config.Model, v decide.View, s api.Status) api.S
 	add(x.Limiter, fmt.Sprintf("The limit of %d machine-level actions is reached.", m.Limiter.Max))
 	add(x.Store, "Reasons cannot be recorded: "+s.Store.JournalError+".")
 	add(x.Suspended, "Everything is suspended by the operator.")
+	add(v.Maintenance != "", "Maintenance window "+v.Maintenance+" is open.")
+	for _, w := range v.Waiting {
+		add(true, fmt.Sprintf("Action %s for %s waits: %s.", w.Action, w.Subject, w.Reason))
+	}
 	return x
 }
 

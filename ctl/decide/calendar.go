@@ -91,7 +91,7 @@ const (
 func (in Stretch) apply(m *Machine) {
 	ratio, length := min(in.Ratio, MaxStretch), min(in.For, MaxStretchFor)
 	if ratio <= 1 || length <= 0 {
-		m.endStretch("requested by " + in.By)
+		m.endStretch()
 		return
 	}
 	m.stretch, m.stretchUntil = ratio, m.now+length
@@ -99,10 +99,10 @@ func (in Stretch) apply(m *Machine) {
 	m.do(StretchProbes{ratio})
 }
 
-func (m *Machine) endStretch(why string) {
+func (m *Machine) endStretch() {
 	if m.stretch > 1 {
 		m.stretch, m.stretchUntil = 0, 0
-		m.emit(event.TimeoutsAsBefore, "", "reason", why)
+		m.emit(event.TimeoutsNormal, "")
 		m.do(StretchProbes{1})
 	}
 }

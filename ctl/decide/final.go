@@ -71,7 +71,7 @@ func (m *Machine) finalProbed(w *watch, in Probed, failing bool) {
 	case !failing:
 		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: "the final action waits for a probe that can look"})
 	case !f.confirming:
-		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: "the final action waits: " + cmp.Or(f.told, "its script runs")})
+		w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: "the final action waits: " + f.waitsFor()})
 	default:
 		m.changed = true
 		if why := m.closed(); why != "" && f.action.OnMachine() && m.unable == "" {
@@ -83,6 +83,18 @@ func (m *Machine) finalProbed(w *watch, in Probed, failing bool) {
 		w.decide(m, recovery.Decision{Action: f.action, Reason: "one more look confirms it"})
 		m.onMachine(f)
 	}
+}
+
+// waitsFor says what an action on its way waits for.
+func (f *finalAct) waitsFor() string {
+	switch f.stage {
+	case passed:
+		return "its script runs"
+	case asking:
+		return "the blockers are asked"
+	case waiting:
+	}
+	return f.told
 }
 
 // local carries out a final action that stays below the machine.

@@ -223,7 +223,7 @@ func (m *Machine) settle() {
 	}
 	m.calm()
 	if m.stretch > 1 && m.now >= m.stretchUntil {
-		m.endStretch("the time is over")
+		m.endStretch()
 	}
 	m.announceMaintenance()
 	m.stampStates(changed)

@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"cmp"
 	"time"
 
 	"shisa/ctl/monitor"
@@ -67,7 +66,7 @@ func (m *Machine) View() View {
 	v := View{Service: m.service.state, Held: m.allHeld, Rescue: m.rescue, Actions: m.limiter.count,
 		Maintenance: m.maintaining, Stretch: m.stretch, StretchUntil: m.stretchUntil}
 	for _, f := range m.gated {
-		v.Waiting = append(v.Waiting, WaitingView{f.subject, f.action, cmp.Or(f.told, "the blockers are asked")})
+		v.Waiting = append(v.Waiting, WaitingView{f.subject, f.action, f.waitsFor()})
 	}
 	for _, g := range m.groups {
 		v.Groups = append(v.Groups, GroupView{g.cfg.Name, g.state, g.since})

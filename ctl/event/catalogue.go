@@ -80,7 +80,6 @@ var (
 		"Action {action} for {name} is no longer held up after {limit}: {reason}.")
 	Maintenance       = define("maintenance", Info, "Maintenance window", "Maintenance window {window} is {state}.")
 	TimeoutsStretched = define("timeouts-stretched", Info, "Timeouts are stretched", "Timeouts are multiplied by {ratio} for {for}: {reason}.")
-	TimeoutsAsBefore  = define("timeouts-as-before", Info, "Timeouts are as configured again", "Timeouts are as configured again: {reason}.")
 	ScriptRan         = define("script-ran", Info, "Script before the action ran", "Script before {action} for {name} ended: {status}.").legacy("rm/82")
 )
 
@@ -117,6 +116,6 @@ var (
 var (
 	OperatorCommand = define("operator-command", Info, "Operator command", "{who}: {command}.")
 	OperatorNote    = define("operator-note", Info, "Note by the operator", "{text}")
-	TimeoutsNormal  = define("timeouts-normal", Info, "Timeouts are normal again", "The time for which probes had longer timeouts is over.")
+	TimeoutsNormal  = define("timeouts-normal", Info, "Timeouts are normal again", "Timeouts are as configured again.")
 	OperatorRefused = define("operator-refused", Warning, "Operator command refused", "{who}: {command} refused: {error}")
 )

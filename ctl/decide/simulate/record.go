@@ -70,6 +70,7 @@ type player struct {
 	repeat map[string]string            // what was noted last of a monitor that is not probed
 	began  map[string]time.Duration     // operations under way
 	again  bool                         // a probe was asked for
+	forbid string                       // what the blockers said last
 }
 
 func newPlayer(model *config.Model) *player {
@@ -121,6 +122,8 @@ func (p *player) step(s step) {
 	}
 }
 
+const askBlockers = "ask the blockers"
+
 // command notes what the machine answers.
 func (p *player) command(c decide.Command) {
 	if op, what := Operation(c); op != 0 {
@@ -129,7 +132,7 @@ func (p *player) command(c decide.Command) {
 		if _, name, ok := strings.Cut(what, " "); ok && (strings.HasPrefix(what, "start ") || strings.HasPrefix(what, "stop ")) {
 			subject = "resource/" + name
 		}
-		p.note(Command, subject, "%s", cmp.Or(map[string]string{"blockers": "ask the blockers"}[what], what))
+		p.note(Command, subject, "%s", cmp.Or(map[string]string{"blockers": askBlockers}[what], what))
 		return
 	}
 	switch c := c.(type) {
@@ -172,6 +175,14 @@ func (p *player) decided(c decide.Decided) {
 // ended notes the end of an operation that failed or took its time.
 func (p *player) ended(what, failure string) {
 	took := p.Now - p.began[what]
+	if what == "blockers" {
+		before := p.forbid
+		p.forbid = failure
+		if last := len(p.record) - 1; failure != "" && failure == before && p.record[last].Text == askBlockers {
+			p.record = p.record[:last] // they say the same every time
+			return
+		}
+	}
 	switch {
 	case failure != "":
 		p.note(Ended, "", "%s: failed: %s", what, failure)
