@@ -17,8 +17,6 @@ import (
 	"shisa/docs"
 )
 
-//go:generate go run ./gen
-
 // order is that of the chapters; others follow by name.
 var order = []string{"model", "configuration", "groups", "migration", "event-codes", "api"}
 

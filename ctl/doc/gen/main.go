@@ -1,5 +1,5 @@
 // Command gen writes the chapters of the manual that are made from the code. It
-// runs in ctl/doc.
+// runs in docs.
 package main
 
 import (
@@ -17,7 +17,7 @@ func main() {
 		log.Fatal(err)
 	}
 	for name, text := range chapters {
-		path := filepath.Join("..", "..", "docs", "manual", name+".md")
+		path := filepath.Join("manual", name+".md")
 		if err := os.WriteFile(path, text, 0o644); err != nil {
 			log.Fatal(err)
 		}
