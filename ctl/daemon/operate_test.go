@@ -13,6 +13,7 @@ import (
 	"shisa/ctl/config"
 	"shisa/ctl/event"
 	"shisa/ctl/log"
+	"shisa/ctl/monitor"
 	"shisa/ctl/store"
 )
 
@@ -142,4 +143,34 @@ func TestSpeed(t *testing.T) {
 	if err != nil || r.Text != "Governors of the processors: performance." {
 		t.Errorf("%q, %v", r.Text, err)
 	}
+}
+
+// TestFix029ClearedCountersBeginAnew: counters that are cleared after the final
+// action are cleared for good: recovery begins again at its first step.
+func TestFix029ClearedCountersBeginAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, strings.Replace(oneService, `final_action = "reboot"`, `final_action = "none"`, 1), nil)
+		defer w.end()
+		time.Sleep(time.Minute)
+		w.set("web", func(s *scripted) { s.verdict = monitor.Failed })
+		counters := func() api.Counters {
+			s, err := w.daemon.Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Monitors[0].Counters
+		}
+		time.Sleep(10 * time.Minute)
+		if n := counters(); !n.Exhausted || n.Restarts != 2 {
+			t.Fatalf("recovery has not come to its end: %+v", n)
+		}
+		starts := w.look("web").starts
+		if _, err := w.daemon.Monitor(t.Context(), api.MonitorCommand{Name: "web", Verb: api.ResetMonitor}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if again := w.look("web").starts - starts; again != 2 || !counters().Exhausted {
+			t.Errorf("%d restarts after the counters were cleared, want the whole recovery of 2 again: %+v", again, counters())
+		}
+	})
 }
