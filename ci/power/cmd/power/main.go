@@ -91,19 +91,16 @@ func run(ctx context.Context, args []string) (failed int, err error) {
 	if *parallel == 0 && choice.Quick {
 		*parallel = quickParallel
 	}
-	r, err := power.RunParallel(ctx, cases, *parallel, os.Stdout, copyTo)
-	if err != nil {
-		return 0, err
+	r, stopped := power.RunParallel(ctx, cases, *parallel, os.Stdout, copyTo)
+	r.Write(os.Stdout) // what was run, even if not all was
+	if *report != "" {
+		text, err := r.JSON()
+		if err == nil {
+			err = os.WriteFile(*report, text, 0o644)
+		}
+		stopped = errors.Join(stopped, err)
 	}
-	r.Write(os.Stdout)
-	if *report == "" {
-		return r.Failed, nil
-	}
-	text, err := r.JSON()
-	if err != nil {
-		return r.Failed, err
-	}
-	return r.Failed, os.WriteFile(*report, text, 0o644)
+	return r.Failed, stopped
 }
 
 // quickParallel: guests mostly wait for their countdown, but boots need a whole CPU.
