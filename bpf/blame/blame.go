@@ -143,7 +143,25 @@ func (w *Witness) begun(value uint32) error {
 // Watch calls handle for each mark until ctx is done. A process that is to see
 // the end must not be killed with the others. At most one Watch at a time.
 func (w *Witness) Watch(ctx context.Context, handle func(timeline.Mark)) error {
-	r, err := stream.Open(w.loaded.Map("records"))
+	return watch(ctx, w.loaded.Map("records"), handle)
+}
+
+// Files returns what another process needs to go on watching when this one has
+// ended: the first of them is for Inherited, the others are only to be kept open.
+func (w *Witness) Files() ([]*os.File, error) { return w.loaded.Files("records") }
+
+// Inherited is Watch for a process that was given the descriptors of Files. It owns
+// fd from then on. The giver must have ended its Watch.
+func Inherited(ctx context.Context, fd int, handle func(timeline.Mark)) error {
+	m, err := ebpf.NewMapFromFD(fd)
+	if err != nil {
+		return fmt.Errorf("take over the marks of the shutdown: %w", err)
+	}
+	return errors.Join(watch(ctx, m, handle), m.Close())
+}
+
+func watch(ctx context.Context, records *ebpf.Map, handle func(timeline.Mark)) error {
+	r, err := stream.Open(records)
 	if err != nil {
 		return fmt.Errorf("read marks of the shutdown: %w", err)
 	}

@@ -3,9 +3,12 @@ package trial
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // Loaded is a job at work in the kernel. It owns maps, programs and links, and
@@ -115,6 +118,51 @@ func (l *Loaded) MapBytes() (total uint64, err error) {
 		}
 	}
 	return total, nil
+}
+
+// Files returns descriptors for all that keeps the job at work, for another
+// process: the maps named first, then the others, then the links. They belong to
+// the caller. A link that the kernel does not know as such has none, and is an
+// error.
+func (l *Loaded) Files(first ...string) (files []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			for _, f := range files {
+				f.Close()
+			}
+			files = nil
+		}
+	}()
+	add := func(name string, fd int) {
+		if err != nil {
+			return
+		}
+		var dup int
+		if dup, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			err = fmt.Errorf("pass on %s: %w", name, err)
+			return
+		}
+		files = append(files, os.NewFile(uintptr(dup), name))
+	}
+	for _, name := range first {
+		if l.Map(name) == nil {
+			return files, fmt.Errorf("pass on map %s: there is none", name)
+		}
+		add(name, l.Map(name).FD())
+	}
+	for name, m := range l.coll.Maps {
+		if !slices.Contains(first, name) {
+			add(name, m.FD())
+		}
+	}
+	for name, at := range l.links {
+		known, ok := at.(interface{ FD() int })
+		if !ok {
+			return files, fmt.Errorf("pass on the link of %s: it has no descriptor", name)
+		}
+		add(name, known.FD())
+	}
+	return files, err
 }
 
 // Close detaches and unloads everything.

@@ -21,7 +21,6 @@ type armed struct {
 	modules []string
 	files   []string // .ko files built here
 	extra   string   // configuration
-	watch   bool     // the machine has a watchdog of its own
 }
 
 func (a armed) start(t *testing.T, kernel vm.Kernel) guestDaemon {
@@ -35,7 +34,7 @@ func (a armed) start(t *testing.T, kernel vm.Kernel) guestDaemon {
 	config := fmt.Sprintf("mode = \"protect\"\n[stall]\ninterval = \"500ms\"\ntimeout = \"12s\"\n[keepalive]\nmethod = %q\nbackstop = \"none\"\n%s", a.method, a.extra)
 	g, err := vm.Start(ctx, vm.Config{
 		Kernel:  kernel,
-		Machine: vm.Machine{MemoryMiB: 768, Disks: []string{disk}, Watchdog: a.watch},
+		Machine: vm.Machine{MemoryMiB: 768, Disks: []string{disk}},
 		Cmdline: "memmap=1M$0x10000000 printk.always_kmsg_dump=1 loglevel=7",
 		Modules: append([]string{"ramoops mem_address=0x10000000 mem_size=0x100000 record_size=0x10000 pmsg_size=0x20000 ecc=1 max_reason=4"},
 			a.modules...),
@@ -77,9 +76,10 @@ func TestShutdownIsOnRecord(t *testing.T) {
 	}
 	for _, kernel := range kernels(t) {
 		t.Run(kernel.Name, func(t *testing.T) {
-			faults := module(t, kernel, "ci/kmod/faults", "faults")
-			d := armed{method: "wdt", modules: []string{"faults"}, files: []string{faults}, watch: true,
-				extra: "device = \"/dev/watchdog0\"\n[shutdown]\nwatch = \"always\"\ntimeout = \"20s\"\n"}.start(t, kernel)
+			files := []string{module(t, kernel, "ci/kmod/faults", "faults"), module(t, kernel, "kmod", "clpka")}
+			// Ours: a watchdog's own driver stops it on the way down.
+			d := armed{method: "clpka", modules: []string{"faults", "clpka"}, files: files,
+				extra: "[shutdown]\nwatch = \"always\"\ntimeout = \"45s\"\n"}.start(t, kernel)
 			d.sh("echo hang-in-device >/sys/module/faults/parameters/now; hurt ignore-term >/dev/null 2>&1 &")
 			d.sh("shisa shutdown --reboot --reason test")
 			if _, err := d.guest.WaitBoot(d.ctx, 2); err != nil {

@@ -17,7 +17,6 @@ import (
 
 	"shisa/bpf/blame"
 	"shisa/bpf/timeline"
-	"shisa/bpf/trial"
 )
 
 // TimelineFlag is the argument with which the daemon's program becomes the scribe
@@ -42,21 +41,56 @@ type blamer struct {
 
 	mu     sync.Mutex
 	source *blame.Witness // nil: none, or not yet
+	stop   func()         // ends this process's own watch
+	over   chan struct{}  // closed when that has ended
 	begun  bool
-	passed bool // the scribe has taken over
+	hired  bool
+	passed bool          // the scribe has taken over
+	again  chan struct{} // the scribe is no more
 	out    *journal
 	child  *os.Process
 	wg     sync.WaitGroup
 }
 
-// use says which programs witness the shutdown; nil: none any more.
-func (b *blamer) use(source *blame.Witness) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.source = source
-	if source != nil && b.begun {
-		b.say(source.Begin())
+// watch takes marks from source until ctx is done. While the scribe has taken over
+// it only waits.
+func (b *blamer) watch(ctx context.Context, source *blame.Witness) error {
+	for {
+		mine, cancel := context.WithCancel(ctx)
+		over := make(chan struct{})
+		b.mu.Lock()
+		b.source, b.stop, b.over = source, cancel, over
+		if b.begun {
+			b.say(source.Begin())
+			b.hireOnce()
+		}
+		b.mu.Unlock()
+		err := source.Watch(mine, b.mark)
+		cancel()
+		close(over)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-b.again:
+		case <-ctx.Done():
+			return nil
+		}
 	}
+}
+
+// hireOnce starts a scribe, if there is to be one and there is none; b is locked.
+func (b *blamer) hireOnce() {
+	if b.program == "" || b.source == nil || b.hired {
+		return
+	}
+	b.hired = true
+	source := b.source
+	b.wg.Go(func() {
+		if err := b.handOver(source); err != nil {
+			b.say(fmt.Errorf("by the scribe: %w", err))
+		}
+	})
 }
 
 func (b *blamer) say(err error) {
@@ -90,9 +124,7 @@ func (b *blamer) begin() {
 	if b.source != nil {
 		b.say(b.source.Begin())
 	}
-	if b.program != "" {
-		b.wg.Go(b.hire)
-	}
+	b.hireOnce()
 }
 
 func (b *blamer) abandon() {
@@ -101,7 +133,13 @@ func (b *blamer) abandon() {
 	if !b.begun {
 		return
 	}
-	b.begun = false
+	b.begun, b.hired = false, false
+	if b.passed {
+		select {
+		case b.again <- struct{}{}:
+		default:
+		}
+	}
 	if b.source != nil {
 		b.say(b.source.Abandon())
 	}
@@ -122,41 +160,57 @@ func (b *blamer) mark(m timeline.Mark) {
 	}
 }
 
-// hire starts the scribe and hands over to it when it is ready.
-func (b *blamer) hire() {
-	r, w, err := os.Pipe()
+// handOver starts the scribe, gives it what this process has loaded, and lets it go
+// on where this process stops reading.
+func (b *blamer) handOver(source *blame.Witness) error {
+	given, err := source.Files()
 	if err != nil {
-		b.say(err)
-		return
+		return err
 	}
-	defer r.Close()
-	child, err := os.StartProcess(b.program, []string{scribeName, TimelineFlag, b.dir, b.boot}, &os.ProcAttr{
-		Dir: "/", Files: []*os.File{nil, w, nil}, Sys: &syscall.SysProcAttr{Setsid: true},
-	})
-	w.Close()
+	ready, theirReady, err := os.Pipe()
 	if err != nil {
-		b.say(err)
-		return
+		return err
+	}
+	theirGo, begin, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, ready.Close(), theirReady.Close())
+	}
+	defer ready.Close()
+	defer begin.Close() // go: also if we end before we can say so
+	theirs := append([]*os.File{nil, theirReady, nil, theirGo}, given...)
+	child, err := os.StartProcess(b.program, []string{scribeName, TimelineFlag, b.dir, b.boot},
+		&os.ProcAttr{Dir: "/", Files: theirs, Sys: &syscall.SysProcAttr{Setsid: true}})
+	for _, f := range theirs {
+		if f != nil {
+			f.Close()
+		}
+	}
+	if err != nil {
+		return err
 	}
 	go func() { _, _ = child.Wait() }() // ends with the scribe, or with this process
 	b.mu.Lock()
-	if b.begun {
+	wanted := b.begun
+	if wanted {
 		b.child = child
-	} else {
-		_ = child.Kill() // called off meanwhile
 	}
+	stop, over := b.stop, b.over
 	b.mu.Unlock()
-	if err := r.SetReadDeadline(time.Now().Add(scribeReady)); err != nil {
-		b.say(err)
+	if !wanted {
+		return child.Kill() // called off meanwhile
 	}
-	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil || line != "ready\n" {
-		b.say(fmt.Errorf("the scribe is not ready: %q %w", line, err))
-		return
+	if err := ready.SetReadDeadline(time.Now().Add(scribeReady)); err != nil {
+		return err
 	}
+	if line, err := bufio.NewReader(ready).ReadString('\n'); err != nil || line != "ready\n" {
+		return errors.Join(fmt.Errorf("it does not begin: %q %w", line, err), child.Kill())
+	}
+	stop()
+	<-over
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.passed = true
+	return nil
 }
 
 // wait returns when the scribe has taken over, if one was asked for, and what
@@ -172,32 +226,32 @@ func (b *blamer) wait() {
 	}
 }
 
-// Scribe is the process that witnesses the rest of a shutdown. It returns when the
-// machine has not gone down for an hour, or with an error when it cannot see.
-// Nothing can end it but SIGKILL, and the end of the machine.
+// Descriptors of the scribe: its giver closes the first to let it begin.
+const (
+	scribeGo    = 3
+	scribeMarks = 4
+)
+
+// Scribe is the process that witnesses the rest of a shutdown, with what the daemon
+// has given to it. It returns when the machine has not gone down for an hour.
+// Nothing else can end it but SIGKILL, and the end of the machine.
 func Scribe(dir, boot string, ready io.Writer) error {
 	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGPIPE)
-	k, err := trial.Open()
-	if err != nil {
-		return err
-	}
-	source, err := blame.Load(k)
-	k.Close()
-	if err != nil {
-		return err
-	}
-	if err := source.Begin(); err != nil {
-		return errors.Join(err, source.Close())
+	begin := os.NewFile(scribeGo, "go")
+	if _, err := begin.Stat(); err != nil {
+		return fmt.Errorf("%s is for shisad itself: %w", TimelineFlag, err)
 	}
 	out := openJournal(dir, boot, func(string, error) {})
+	defer out.close()
+	if _, err := io.WriteString(ready, "ready\n"); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, begin); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), scribeLife)
 	defer cancel()
-	if _, err := io.WriteString(ready, "ready\n"); err != nil {
-		return errors.Join(err, source.Close())
-	}
-	err = source.Watch(ctx, out.add)
-	out.close()
-	return errors.Join(err, source.Close())
+	return blame.Inherited(ctx, scribeMarks, out.add)
 }
 
 // A journal takes the marks of a shutdown to wherever they may survive it: all of

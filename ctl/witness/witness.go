@@ -72,7 +72,7 @@ type Witness struct {
 // New returns a Witness that does not work yet.
 func New(o Options) *Witness {
 	w := &Witness{o: o, missing: map[slotKey]missing{}, told: map[slotKey]time.Time{}, store: store{dir: o.StateDir, boot: o.Boot}}
-	w.blame = blamer{dir: o.StateDir, boot: o.Boot, program: o.Program, log: o.Log}
+	w.blame = blamer{dir: o.StateDir, boot: o.Boot, program: o.Program, log: o.Log, again: make(chan struct{}, 1)}
 	w.guests = guests{witness: w, slots: map[int]*guest{}}
 	w.state = []api.Check{{Area: "eBPF", Name: "witnesses", Level: api.LevelOK, Text: "being loaded"}}
 	return w
@@ -114,7 +114,7 @@ func (w *Witness) Run(ctx context.Context) {
 		wg.Go(func() { w.watch(ctx, "beats", func() error { return set.Beats.Watch(ctx, w.missed) }) })
 	}
 	if set.Blame != nil {
-		wg.Go(func() { w.watch(ctx, "the shutdown", func() error { return set.Blame.Watch(ctx, w.blame.mark) }) })
+		wg.Go(func() { w.watch(ctx, "the shutdown", func() error { return w.blame.watch(ctx, set.Blame) }) })
 	}
 	wg.Wait()
 	w.blame.wait()
@@ -136,9 +136,6 @@ func (w *Witness) put(set *bpf.Set) {
 	w.set = set
 	if set != nil {
 		w.state = checks(set.Report(), trial.Surroundings())
-		w.blame.use(set.Blame)
-	} else {
-		w.blame.use(nil)
 	}
 }
 
