@@ -60,12 +60,14 @@ vm-power-test: deps ## stalls in guests, judged by the hypervisor; one line a ca
 
 bench: deps build ## figures, one line each, beside the peers'
 	@$(GO) run ./ci/bench
+	@$(GO) run ./ci/kmod --bench --kernel 6.1
 
 kmod: ## build the kernel module against KDIR=
 	@$(MAKE) -C kmod KDIR=$(KDIR)
 
-kmod-check: ## checkpatch, sparse, W=1, kernel-doc for KDIR=
+kmod-check: ## checkpatch, sparse, W=1, kernel-doc, dkms for KDIR=; i386 and arm64
 	@$(MAKE) -C kmod check KDIR=$(KDIR)
+	@$(MAKE) -C kmod cross
 
 kmod-test: deps ## the module in guests, against softdog; KERNEL=
 	@$(GO) run ./ci/kmod $(if $(KERNEL),--kernel $(KERNEL))

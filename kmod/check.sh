@@ -68,6 +68,24 @@ else
 	echo "kernel-doc: not had: the headers do not bring it"
 fi
 
+# Trees of its own, so that nothing of this machine's is touched.
+if command -v dkms >/dev/null; then
+	mkdir -p "$work/dkms/tree" "$work/dkms/src/clpka-1" "$work/dkms/modules"
+	cp -r Kbuild Makefile dkms.conf ./*.c ./*.h include "$work/dkms/src/clpka-1"
+	dkms build -m clpka -v 1 -k "$(basename "$kdir" | sed 's/^linux-headers-//')" --kernelsourcedir "$kdir" --dkmstree "$work/dkms/tree" \
+		--sourcetree "$work/dkms/src" --installtree "$work/dkms/modules" >"$work/log" 2>&1 && : >"$work/log"
+	result dkms "$work/log"
+else
+	echo "dkms: not had: install the package dkms"
+fi
+
+if command -v rpmspec >/dev/null; then
+	rpmspec -P clpka.spec 2>"$work/out" >/dev/null || echo "it does not parse" >>"$work/out"
+	result "spec file" "$work/out"
+else
+	echo "spec file: not had: install the package rpm"
+fi
+
 if command -v smatch >/dev/null; then
 	make -s -C "$kdir" M="$work/build" C=2 CHECK="smatch -p=kernel" modules 2>&1 | grep "$work/build" >"$work/out"
 	result smatch "$work/out"
