@@ -109,7 +109,7 @@ func run(c call, name string, args []string) int {
 	c.command = all[i]
 	var err error
 	if c.given, err = parse(args, c.options, c.words); err != nil {
-		return c.fail(&failure{badOption, err.Error(), nil})
+		return c.fail(&failure{badOption, err.Error() + ".", nil})
 	}
 	return c.fail(c.run(&c))
 }

@@ -231,7 +231,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-var errNoUnit = errors.New("stop shisad.service: Unit shisad.service not loaded.")
+var errNoUnit = errors.New("start shisad.service: Unit shisad.service not loaded")
 
 func read(t *testing.T, path string) string {
 	t.Helper()

@@ -36,7 +36,7 @@ func parse(args []string, options []option, words int) (given, error) {
 		args = args[1:]
 		if len(word) < 2 || word[0] != '-' {
 			if g[""] = append(g[""], word); len(g[""]) > words {
-				return nil, fmt.Errorf("%q is one word too many.", word) //nolint:staticcheck // a sentence for the operator
+				return nil, fmt.Errorf("%q is one word too many", word)
 			}
 			continue
 		}
@@ -46,18 +46,18 @@ func parse(args []string, options []option, words int) (given, error) {
 		}
 		i := slices.IndexFunc(options, func(o option) bool { return slices.Contains(strings.Fields(o.names), name) })
 		if i < 0 {
-			return nil, fmt.Errorf("%s is not known.", name) //nolint:staticcheck // the same
+			return nil, fmt.Errorf("%s is not known", name)
 		}
 		o := options[i]
 		key := o.key()
 		_, twice := g[key]
 		switch {
 		case twice:
-			return nil, fmt.Errorf("%s stands twice.", name) //nolint:staticcheck // the same
+			return nil, fmt.Errorf("%s stands twice", name)
 		case o.value == alone && inline:
-			return nil, fmt.Errorf("%s takes no value.", name) //nolint:staticcheck // the same
+			return nil, fmt.Errorf("%s takes no value", name)
 		case o.value == with && !inline && len(args) == 0:
-			return nil, fmt.Errorf("%s needs a value.", name) //nolint:staticcheck // the same
+			return nil, fmt.Errorf("%s needs a value", name)
 		case o.value == with && !inline, o.value == maybe && !inline && len(args) > 0 && !strings.HasPrefix(args[0], "-"):
 			text, args, inline = args[0], args[1:], true
 		}
