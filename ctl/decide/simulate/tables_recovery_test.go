@@ -191,10 +191,7 @@ func (c *corpus) families() {
 		case "mended":
 			history = "5s probe gateway failed\n25s probe gateway ok"
 		}
-		var lone []string
-		for _, l := range strings.Split(history, "\n") {
-			lone = append(lone, l)
-		}
+		lone := strings.Split(history, "\n")
 		probes := "10s probe web failed x2 every 10s"
 		if parent == "mended" {
 			history, probes = lone[0], "10s probe web failed\n"+lone[1]+"\n+5s probe web failed"
