@@ -10,8 +10,9 @@ GO      := CGO_ENABLED=0 go
 TOOL    := go tool -modfile=ci/tools/go.mod
 BINS    := shisad shisa-keeper shisa
 KERNEL  ?=
+SUITE   ?=
 
-.PHONY: help deps build run demo test unit check fmt lint race fuzz sim generate vm-test vm-power-test bench \
+.PHONY: help deps build run demo test unit check fmt lint race fuzz sim generate vm-test distro-test vm-power-test bench \
 	kmod kmod-check kmod-test packages clean
 
 help: ## print this list
@@ -54,6 +55,9 @@ generate: ## regenerate what is generated
 
 vm-test: deps ## tests inside guests, for every kernel of ci/kernels.txt or KERNEL=
 	@SHISA_VM=1 SHISA_VM_KERNEL='$(KERNEL)' $(GO) test -count=1 -p 1 -timeout 120m ./ci/vm/... ./ci/bpftest/... ./ci/claims ./ctl/keeper ./ctl/keepalive/drivers
+
+distro-test: deps ## packages and units on installed systems (Debian 11, 12, 13), booted with systemd; SUITE=
+	@SHISA_VM=1 SHISA_DISTRO='$(SUITE)' $(GO) test -count=1 -timeout 120m -v ./ci/distro
 
 vm-power-test: deps ## stalls in guests, judged by the hypervisor; one line a case; KERNEL=
 	@$(GO) run ./ci/power/cmd/power $(if $(KERNEL),--kernel $(KERNEL))

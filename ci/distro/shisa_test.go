@@ -18,7 +18,7 @@ const (
 	newerVersion = "99.0.0"
 	configFile   = "/etc/shisa/shisa.toml"
 	// armWait bounds what the service may take to start and to arm, in emulation.
-	armWait = 60 * time.Second
+	armWait = 3 * time.Minute
 	// pollEvery is how often a guest is asked while something is under way.
 	pollEvery = 500 * time.Millisecond
 )

@@ -21,9 +21,9 @@ type Options struct {
 
 const (
 	// bootTimeout bounds one boot until the agent answers; emulated, and beside others.
-	bootTimeout = 4 * time.Minute
+	bootTimeout = 8 * time.Minute
 	// settleTimeout bounds what is left of the start then.
-	settleTimeout = 3 * time.Minute
+	settleTimeout = 6 * time.Minute
 	memoryMiB     = 768
 )
 
