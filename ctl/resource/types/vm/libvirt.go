@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/digitalocean/go-libvirt"
+	"github.com/digitalocean/go-libvirt/socket/dialers"
 )
 
 // Sockets of libvirt: of the one daemon, and of the one for QEMU alone that
@@ -29,7 +30,7 @@ func (p params) connectLibvirt(ctx context.Context) (host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &libvirtHost{params: p, conn: conn, rpc: libvirt.New(conn)}
+	h := &libvirtHost{params: p, conn: conn, rpc: libvirt.NewWithDialer(dialers.NewAlreadyConnected(conn))}
 	if err := h.call(ctx, func() error { return h.rpc.ConnectToURI(libvirt.ConnectURI(p.uri)) }); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("open %s: %w", p.uri, err)
