@@ -18,7 +18,7 @@ import (
 )
 
 // order is that of the chapters; others follow by name.
-var order = []string{"model", "configuration", "groups", "migration", "event-codes", "api"}
+var order = []string{"model", "configuration", "recipes", "groups", "migration", "event-codes", "api"}
 
 // A Topic is a chapter of the manual.
 type Topic struct {

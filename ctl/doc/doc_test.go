@@ -207,3 +207,56 @@ func numbered(lines []string) string {
 	}
 	return b.String()
 }
+
+// Every piece of configuration in the manual and in README.md is valid.
+func TestExamplesAreValid(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string]string{"README": fenced(string(readme))}
+	for _, topic := range Topics() {
+		if pages[topic.Name], err = Read(topic.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reg := config.NewRegistry(types.All(), restypes.All())
+	n := 0
+	for name, text := range pages {
+		for i, part := range strings.Split(text, "```toml\n") {
+			source, _, isBlock := strings.Cut(part, "```")
+			if i == 0 || !isBlock {
+				continue
+			}
+			n++
+			_, problems := config.Parse([]byte(source), fmt.Sprintf("%s.md, example %d", name, i), "", reg)
+			for _, p := range problems {
+				t.Errorf("%v", p)
+			}
+		}
+	}
+	if n < 8 {
+		t.Errorf("only %d examples were found", n)
+	}
+}
+
+// fenced turns the indented example of README.md, which begins with the mode,
+// into a block with fences.
+func fenced(text string) string {
+	var b strings.Builder
+	inside := false
+	for line := range strings.Lines(text) {
+		code, indented := strings.CutPrefix(line, "    ")
+		if !inside && strings.HasPrefix(code, "mode =") {
+			inside = true
+			b.WriteString("```toml\n")
+		}
+		if inside && !indented && strings.TrimSpace(line) != "" {
+			break
+		}
+		if inside {
+			b.WriteString(code)
+		}
+	}
+	return b.String() + "```\n"
+}
