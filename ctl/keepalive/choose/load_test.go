@@ -122,27 +122,28 @@ func TestInsertInOrderWithParameters(t *testing.T) {
 }
 
 func TestLastRecord(t *testing.T) {
+	overwritten := true
 	records := []string{
 		"6,1000,5000000,-;clpka: loading out-of-tree module taints kernel.\n SUBSYSTEM=module\n",
 		"3,1001,5000001,-;clpka: disagrees about version of symbol module_layout\n",
 		"6,1002,5000002,-;other: clpka: not its own\n",
 	}
 	read := func(p []byte) (int, error) {
-		if len(records) == 0 {
+		switch {
+		case overwritten:
+			overwritten = false
+			return 0, unix.EPIPE
+		case len(records) == 0:
 			return 0, unix.EAGAIN
 		}
 		n := copy(p, records[0])
 		records = records[1:]
 		return n, nil
 	}
-	if got, want := lastRecord(reader(read), "clpka: "), "clpka: disagrees about version of symbol module_layout"; got != want {
+	if got, want := lastRecord(read, "clpka: "), "clpka: disagrees about version of symbol module_layout"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
-
-type reader func([]byte) (int, error)
-
-func (r reader) Read(p []byte) (int, error) { return r(p) }
 
 // TestExplainByLog: what the kernel's log says decides where the error alone does not.
 func TestExplainByLog(t *testing.T) {

@@ -27,25 +27,29 @@ func insertFile(file, params string) error {
 	if err != nil {
 		return err
 	}
-	// Only records that come from now on (Documentation/ABI/testing/dev-kmsg).
-	log, err := os.OpenFile("/dev/kmsg", os.O_RDONLY|unix.O_NONBLOCK, 0)
+	// Only records that come from now on (Documentation/ABI/testing/dev-kmsg). Not as
+	// an os.File: that would wait for the next one.
+	log, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == nil {
-		defer log.Close()
-		_, err = log.Seek(0, io.SeekEnd)
+		defer unix.Close(log)
+		_, err = unix.Seek(log, 0, io.SeekEnd)
 	}
 	refused := unix.InitModule(image, params)
 	if refused == nil || err != nil {
 		return refused
 	}
-	return logged{refused, lastRecord(log, moduleName(file)+": ")}
+	return logged{refused, lastRecord(func(p []byte) (int, error) { return unix.Read(log, p) }, moduleName(file)+": ")}
 }
 
 // lastRecord returns the last record of the kernel's log that begins with prefix.
-func lastRecord(log io.Reader, prefix string) string {
+func lastRecord(read func([]byte) (int, error), prefix string) string {
 	last, record := "", make([]byte, 8192) // a read gives one record
 	for {
-		n, err := log.Read(record)
-		if err != nil {
+		n, err := read(record)
+		if errors.Is(err, unix.EPIPE) {
+			continue // overwritten meanwhile
+		}
+		if err != nil || n == 0 {
 			return last // EAGAIN: that was all
 		}
 		_, text, _ := strings.Cut(string(record[:n]), ";")
