@@ -26,7 +26,7 @@ type act struct {
 	result *Result
 	strike time.Time // zero: not yet
 	before waits     // of the guest's CPUs, at the strike
-	waited time.Duration
+	waited Window    // how long the host kept the guest waiting, before and after the strike
 }
 
 // play is the course of every case.
@@ -73,7 +73,7 @@ func (a *act) judge() error {
 
 // hit starts the fault and finds out when it struck.
 func (a *act) hit(ctx context.Context) error {
-	before := time.Now()
+	before, asleep := time.Now(), waitsOf("/proc", a.pid)
 	argv := append([]string{"fault"}, a.Fault.Strike...)
 	if a.Fault.Feeder {
 		argv = append(argv, "--device", a.Engine.FeedDevice)
@@ -103,6 +103,7 @@ func (a *act) hit(ctx context.Context) error {
 		return err
 	}
 	a.strike, a.before = e.Time.Add(settle), waitsOf("/proc", a.pid)
+	a.waited.Early = a.before.since(asleep)
 	return nil
 }
 
@@ -137,12 +138,12 @@ func (a *act) watch(ctx context.Context) error {
 	}
 	happened := func(e vm.Event) bool { return a.acted(e) && e.Kind != vm.KindWDT && e.Kind != vm.KindPanic }
 	for {
-		limit, cancel := context.WithDeadline(ctx, end.Add(a.waited))
+		limit, cancel := context.WithDeadline(ctx, end.Add(a.waited.Late))
 		_, err := a.guest.WaitEvent(limit, happened)
 		cancel()
-		before := a.waited
-		a.waited = waitsOf("/proc", a.pid).since(a.before)
-		a.result.WaitedMS = a.waited.Milliseconds()
+		before := a.waited.Late
+		a.waited.Late = waitsOf("/proc", a.pid).since(a.before)
+		a.result.WaitedMS = a.waited.Late.Milliseconds()
 		switch {
 		case err == nil && a.Fault.Reset:
 			return a.waitBoot(ctx)
@@ -150,7 +151,7 @@ func (a *act) watch(ctx context.Context) error {
 			return ctx.Err()
 		case !errors.Is(err, context.DeadlineExceeded):
 			return err
-		case !a.Fault.Reset || a.waited == before:
+		case !a.Fault.Reset || a.waited.Late == before:
 			return nil
 		}
 		// The host kept the guest waiting: it gets as much more time.

@@ -12,9 +12,10 @@ import (
 
 // judge says what the hypervisor saw after the strike, how late the engine was in
 // milliseconds after it was due (nil: it did not fire), and what is wrong with
-// that. Waited is how long the host kept the guest's CPUs waiting. It looks at
-// nothing but its arguments.
-func judge(c Case, strike time.Time, events []vm.Event, waited time.Duration) (seen string, lateness *float64, err error) {
+// that. Waited is how long the host kept the guest's CPUs waiting: Early before the
+// strike, when beats may have been late, Late after it. It looks at nothing but its
+// arguments.
+func judge(c Case, strike time.Time, events []vm.Event, waited Window) (seen string, lateness *float64, err error) {
 	var kinds []string
 	var reset, ping vm.Event
 	for _, e := range events {
@@ -45,7 +46,7 @@ func judge(c Case, strike time.Time, events []vm.Event, waited time.Duration) (s
 	}
 	switch {
 	case !c.Fault.Reset && len(kinds) > 0:
-		err = fmt.Errorf("the hypervisor saw %s; nothing was to happen, the host kept the guest waiting for %v", seen, waited.Round(time.Millisecond))
+		err = fmt.Errorf("the hypervisor saw %s; nothing was to happen, the host kept the guest waiting for %v", seen, waited.Late.Round(time.Millisecond))
 	case !c.Fault.Reset:
 	case reset.Kind == "":
 		err = fmt.Errorf("the hypervisor saw %s and no reset", seen)
@@ -60,12 +61,12 @@ func judge(c Case, strike time.Time, events []vm.Event, waited time.Duration) (s
 // panicked reports whether the kernel gave up by itself first.
 func panicked(seen string) bool { return strings.HasPrefix(seen, vm.KindPanic) }
 
-func inWindow(w Window, lateness, waited time.Duration) error {
-	if lateness >= -w.Early && lateness <= w.Late+waited {
+func inWindow(w Window, lateness time.Duration, waited Window) error {
+	if lateness >= -w.Early-waited.Early && lateness <= w.Late+waited.Late {
 		return nil
 	}
-	return fmt.Errorf("reset %v after it was due; from %v early to %v late is right, the host kept the guest waiting for %v",
-		lateness.Round(time.Millisecond), w.Early, w.Late, waited.Round(time.Millisecond))
+	return fmt.Errorf("reset %v after it was due; from %v early to %v late is right, and the host kept the guest waiting for %v before and %v after",
+		lateness.Round(time.Millisecond), w.Early, w.Late, waited.Early.Round(time.Millisecond), waited.Late.Round(time.Millisecond))
 }
 
 // rightReset checks that the engine fired, or that the kernel panicked where it

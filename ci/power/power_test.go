@@ -114,28 +114,29 @@ func TestJudge(t *testing.T) {
 		seen                string
 		late                float64 // milliseconds, where the engine fired
 		err                 string
-		waited              time.Duration
+		waited              Window
 	}{
-		{"in time", "softdog", "sigstop", []vm.Event{before, at(due, vm.KindReset), at(due+8, vm.KindReady)}, "RESET", 0, "", 0},
-		{"an interval early", "softdog", "sigstop", []vm.Event{at(due-0.5, vm.KindReset)}, "RESET", -500, "", 0},
-		{"too early", "softdog", "sigstop", []vm.Event{at(1, vm.KindReset)}, "RESET", -4000, "reset -4s after it was due", 0},
-		{"too late", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "reset 4s after it was due", 0},
-		{"late on a busy host", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "", 3 * time.Second},
-		{"none", "softdog", "sigstop", []vm.Event{before}, "none", 0, "the hypervisor saw none and no reset", 0},
-		{"two", "softdog", "sigstop", []vm.Event{at(due, vm.KindReset), at(due+9, vm.KindReset)}, "RESET,RESET", 0, "RESET is right", 0},
-		{"the wrong engine", "softdog", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, "RESET is right", 0},
-		{"the right engine", "i6300esb", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, "", 0},
-		{"a panic where none may be", "softdog", "sigstop", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset)}, "GUEST_PANICKED,RESET", 0, "RESET is right", 0},
-		{"a panic where one may be", "softdog", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset)}, "GUEST_PANICKED,RESET", 0, "", 0},
-		{"a panic, and the BMC goes on", "bmc", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset), at(due+5, vm.KindReset)}, "GUEST_PANICKED,RESET,RESET", 0, "", 0},
-		{"a panic, and softdog goes on", "softdog", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset), at(due+5, vm.KindReset)}, "GUEST_PANICKED,RESET,RESET", 0, "RESET is right", 0},
-		{"powered off", "softdog", "sigstop", []vm.Event{at(due, vm.KindStopped), at(due, vm.KindExit)}, "SHUTDOWN,EXIT", 0, "SHUTDOWN,EXIT and no reset", 0},
-		{"nothing to happen", "softdog", "clock-hours", []vm.Event{before, at(1, vm.KindMark)}, "none", 0, "", 0},
-		{"a false reset", "softdog", "clock-hours", []vm.Event{at(3, vm.KindReset)}, "RESET", 3000, "nothing was to happen", 0},
-		{"unfed", "bmc", "unfed", []vm.Event{ping(1), ping(2), at(6.02, vm.KindReset)}, "RESET", 20, "", 0},
-		{"fired while fed", "bmc", "unfed", []vm.Event{ping(1), ping(2), at(2.5, vm.KindReset)}, "RESET", -3500, "after it was due", 0},
-		{"never fed", "bmc", "unfed", []vm.Event{at(2.5, vm.KindReset)}, "RESET", 0, "before the first ping", 0},
-		{"marks of the next boot do not count", "bmc", "unfed", []vm.Event{ping(2), at(6, vm.KindReset), ping(15)}, "RESET", 0, "", 0},
+		{"in time", "softdog", "sigstop", []vm.Event{before, at(due, vm.KindReset), at(due+8, vm.KindReady)}, "RESET", 0, "", Window{}},
+		{"an interval early", "softdog", "sigstop", []vm.Event{at(due-0.5, vm.KindReset)}, "RESET", -500, "", Window{}},
+		{"too early", "softdog", "sigstop", []vm.Event{at(1, vm.KindReset)}, "RESET", -4000, "reset -4s after it was due", Window{}},
+		{"too late", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "reset 4s after it was due", Window{}},
+		{"late on a busy host", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "", Window{Late: 3 * time.Second}},
+		{"early after a busy time", "softdog", "sigstop", []vm.Event{at(due-3, vm.KindReset)}, "RESET", -3000, "", Window{Early: 2 * time.Second}},
+		{"none", "softdog", "sigstop", []vm.Event{before}, "none", 0, "the hypervisor saw none and no reset", Window{}},
+		{"two", "softdog", "sigstop", []vm.Event{at(due, vm.KindReset), at(due+9, vm.KindReset)}, "RESET,RESET", 0, "RESET is right", Window{}},
+		{"the wrong engine", "softdog", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, "RESET is right", Window{}},
+		{"the right engine", "i6300esb", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, "", Window{}},
+		{"a panic where none may be", "softdog", "sigstop", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset)}, "GUEST_PANICKED,RESET", 0, "RESET is right", Window{}},
+		{"a panic where one may be", "softdog", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset)}, "GUEST_PANICKED,RESET", 0, "", Window{}},
+		{"a panic, and the BMC goes on", "bmc", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset), at(due+5, vm.KindReset)}, "GUEST_PANICKED,RESET,RESET", 0, "", Window{}},
+		{"a panic, and softdog goes on", "softdog", "memory", []vm.Event{at(due, vm.KindPanic), at(due, vm.KindReset), at(due+5, vm.KindReset)}, "GUEST_PANICKED,RESET,RESET", 0, "RESET is right", Window{}},
+		{"powered off", "softdog", "sigstop", []vm.Event{at(due, vm.KindStopped), at(due, vm.KindExit)}, "SHUTDOWN,EXIT", 0, "SHUTDOWN,EXIT and no reset", Window{}},
+		{"nothing to happen", "softdog", "clock-hours", []vm.Event{before, at(1, vm.KindMark)}, "none", 0, "", Window{}},
+		{"a false reset", "softdog", "clock-hours", []vm.Event{at(3, vm.KindReset)}, "RESET", 3000, "nothing was to happen", Window{}},
+		{"unfed", "bmc", "unfed", []vm.Event{ping(1), ping(2), at(6.02, vm.KindReset)}, "RESET", 20, "", Window{}},
+		{"fired while fed", "bmc", "unfed", []vm.Event{ping(1), ping(2), at(2.5, vm.KindReset)}, "RESET", -3500, "after it was due", Window{}},
+		{"never fed", "bmc", "unfed", []vm.Event{at(2.5, vm.KindReset)}, "RESET", 0, "before the first ping", Window{}},
+		{"marks of the next boot do not count", "bmc", "unfed", []vm.Event{ping(2), at(6, vm.KindReset), ping(15)}, "RESET", 0, "", Window{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
