@@ -43,6 +43,7 @@ if checkpatch=$(script checkpatch.pl); then
 	perl "$checkpatch" --strict --no-tree --terse --no-summary -q --types \
 		LONG_LINE,TRAILING_WHITESPACE,CODE_INDENT,LEADING_SPACE,SPACING,SPDX_LICENSE_TAG,BLOCK_COMMENT_STYLE \
 		-f compat.h >>"$work/out" 2>/dev/null
+	rm -f .checkpatch-camelcase.*
 	result checkpatch "$work/out"
 else
 	echo "checkpatch: not had: install the package linux-source, or set LINUX_SOURCE to its archive"

@@ -20,7 +20,7 @@ func lifeScenarios(fuzz time.Duration, quick bool) []scenario {
 	return []scenario{
 		{name: "api", quick: true, setup: setup{params: "bootstatus=32"}, run: script(tool + " api")},
 		{name: "go-driver", quick: true, run: script(tool + " engine")},
-		{name: "fallback", lasts: 2 * caseTimeout, setup: setup{machine: vm.Machine{Watchdog: true, BMC: true}, present: []string{"softdog"}}, run: fallback},
+		{name: "fallback", lasts: caseTimeout, setup: setup{machine: vm.Machine{Watchdog: true, BMC: true}, present: []string{"softdog"}}, run: fallback},
 		{name: "cycles", quick: true, run: script(fmt.Sprintf(manyCycles, tool, cycles))},
 		{name: "api-32-bit", quick: true, setup: setup{params: "bootstatus=32"}, run: script(tool32 + " api")},
 		{name: "cycles-32-bit", run: script(fmt.Sprintf(manyCycles, tool32, cycles/10))},

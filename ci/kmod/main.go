@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"time"
 
@@ -62,10 +61,6 @@ func main() {
 
 // test goes through the kernels.
 func test(ctx context.Context, o options, rep *report) error {
-	tree, err := filepath.Abs(".")
-	if err != nil {
-		return err
-	}
 	work, err := os.MkdirTemp("", "shisa-kmod-")
 	if err != nil {
 		return err
@@ -75,12 +70,11 @@ func test(ctx context.Context, o options, rep *report) error {
 	if err != nil {
 		return err
 	}
-	b := builder{tree: tree, work: work}
 	for _, source := range sources {
 		if o.kernel != "" && o.kernel != source.Name {
 			continue
 		}
-		r, err := newRig(ctx, b, source)
+		r, err := newRig(ctx, source, work)
 		if errors.Is(err, vm.ErrUnavailable) {
 			fmt.Fprintf(rep.out, "# %s: %v\n", source.Name, err)
 			continue
@@ -99,18 +93,6 @@ func test(ctx context.Context, o options, rep *report) error {
 		r.test(ctx, o, rep)
 	}
 	return ctx.Err()
-}
-
-// newRig gets a kernel and builds the modules for it.
-func newRig(ctx context.Context, b builder, source vm.Source) (*rig, error) {
-	k, err := vm.Fetch(ctx, source, false)
-	if err != nil {
-		return nil, err
-	}
-	clpka, err1 := b.build(ctx, source, k, "kmod", "clpka")
-	faults, err2 := b.build(ctx, source, k, "ci/kmod/faults", "faults")
-	files, err3 := b.guestFiles(ctx)
-	return &rig{kernel: k, clpka: clpka, faults: faults, files: files}, errors.Join(err1, err2, err3)
 }
 
 // test runs the cases on one kernel.
