@@ -10,6 +10,7 @@ import (
 
 	"shisa/ctl/api"
 	"shisa/ctl/config"
+	"shisa/ctl/event"
 	"shisa/ctl/monitor"
 	"shisa/ctl/monitor/types/message"
 	"shisa/ctl/monitor/types/multi"
@@ -174,6 +175,31 @@ func TestMessageWhileTargetMoves(t *testing.T) {
 	})
 }
 
+// Fix 69 of the original: while the service was stopping, an error of the
+// message monitor could be found.
+func TestFix069NoErrorWhileStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, oneService+oneAlarm, nil)
+		time.Sleep(time.Minute)
+		w.set("web", func(s *scripted) { s.slow = time.Minute })
+		w.daemon.StopService(t.Context(), "test", "test", false)
+		for range 5 {
+			time.Sleep(5 * time.Second)
+			_, _ = w.daemon.Notify(t.Context(), api.NotifyCommand{Category: "disk"}) // refused or not
+		}
+		if err := <-w.done; err != nil {
+			t.Error(err)
+		}
+		found, err := w.store.Query(t.Context(), event.Query{Codes: []string{event.MonitorFailed.Code, event.RecoveryRestart.Code}})
+		if err != nil || len(found) > 0 {
+			t.Errorf("%v, %v", found, err)
+		}
+		if err := w.store.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Messages that nobody takes, and malformed ones, are refused, and what came
 // while the monitor was suspended is nothing that it failed for.
 func TestMessageRefused(t *testing.T) {
@@ -268,6 +294,22 @@ func TestFix061TimeoutCounts(t *testing.T) {
 			t.Errorf("%d starts after a probe that timed out: %s, %s", w.look("web").starts, m.Verdict, m.Detail)
 		}
 	})
+}
+
+// Fix 12 of the original: the monitor of user space could not start without the
+// guard of shutdowns. It depends on nothing but the stall protection itself.
+func TestFix012StallNeedsNothingElse(t *testing.T) {
+	for _, other := range []string{"[shutdown]\nwatch = \"never\"\n", "[keepalive]\nmethod = \"none\"\nbackstop = \"none\"\n", "[limiter]\nenabled = false\n", "[stall]\nopen_file = true\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			view := protect.View{Stall: api.Stall{Enabled: true, Beats: []api.Beat{{Name: "scheduler", LimitMS: api.Millis(time.Minute)}}}}
+			w := begin(t, other+"[[monitor]]\nname = \"userw\"\ntype = \"stall\"\n", func(w *world) { w.view = view })
+			defer w.end()
+			time.Sleep(time.Minute)
+			if m := w.monitor("userw"); m.Verdict != api.OK {
+				t.Errorf("%s: %s, %s", other, m.Verdict, m.Detail)
+			}
+		})
+	}
 }
 
 // The stall protection shows as a monitor.

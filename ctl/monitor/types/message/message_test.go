@@ -127,6 +127,19 @@ func TestFix011LongKeyword(t *testing.T) {
 	}
 }
 
+// Fix 62 of the original: the monitor could fail at its very first start.
+func TestFix062FirstStart(t *testing.T) {
+	for range 100 {
+		p, err := Type.New(map[string]any{"category": "disk"}, monitor.Env{Mail: new(mailbox)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := p.Probe(t.Context()); err != nil || f.Verdict != monitor.OK {
+			t.Fatalf("got %+v, %v", f, err)
+		}
+	}
+}
+
 // A message is one failure, however often it is looked at, and is forgotten
 // when its time is over.
 func TestHold(t *testing.T) {

@@ -236,6 +236,26 @@ func TestReceiverDies(t *testing.T) {
 	look(t, p, monitor.Failed, "trap 1.3.6.1.4.1.119.1")
 }
 
+// Fix 56 of the original: the monitor stayed offline when it started before what
+// it depends on. Here the port is somebody else's at first.
+func TestFix056LatePort(t *testing.T) {
+	p, address := listening(t)
+	other, err := net.ListenPacket("udp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if f, err := p.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+			t.Errorf("got %+v, %v", f, err)
+		}
+	}
+	other.Close()
+	look(t, p, monitor.OK, "")
+	send(t, gosnmp.Version1, "public", address, petV1(0x010109, pet(1, 0x10)))
+	woken(t, p)
+	look(t, p, monitor.Failed, "temperature")
+}
+
 // A flood from one source leaves room for another one, and hostile packets
 // leave the receiver alive.
 func TestFlood(t *testing.T) {

@@ -43,9 +43,29 @@ func TestType(t *testing.T) {
 	})
 }
 
-// The time of absence is its own, whatever the interval: the original's monitor
-// was wrong with intervals of 15 seconds and more (its fix 116).
-func TestAbsence(t *testing.T) {
+// Fixes 4 and 41 of the original: with a host that cannot be used the monitor
+// crashed. It says that it could not look, goes on, and sees the machine as soon
+// as the host is there.
+func TestFix041HostUnusable(t *testing.T) {
+	var broken error = errors.New("connection refused")
+	p, err := Type.New(nil, monitor.Env{Target: host(func(context.Context) (monitor.Verdict, string, error) { return 0, "running", broken })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if f, err := p.Probe(t.Context()); !errors.Is(err, broken) {
+			t.Errorf("got %+v, %v", f, err)
+		}
+	}
+	broken = nil
+	if f, err := p.Probe(t.Context()); err != nil || f.Verdict != monitor.OK {
+		t.Errorf("got %+v, %v", f, err)
+	}
+}
+
+// Fix 113 of the original: the monitor was wrong with intervals of 15 seconds
+// and more. The time of absence is its own, whatever the interval.
+func TestFix113AbsenceWhateverTheInterval(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 10 * time.Second, 15 * time.Second, 60 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			now := monitor.Failed

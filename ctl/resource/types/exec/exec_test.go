@@ -94,6 +94,17 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// Fix 101 of the original: CLP_DISK told of virtual machines. It is of disks,
+// of which there are none here: it never says anything else.
+func TestFix101DiskIsNoVirtualMachine(t *testing.T) {
+	for _, request := range []resource.Request{{}, {Event: resource.Recover, Factor: resource.GroupRestart}, {Factor: resource.ServerStop}} {
+		s := &script{env: resource.Env{Name: "vm1", Group: "vm"}}
+		if env := s.environ(request); !slices.Contains(env, "CLP_DISK=SUCCESS") {
+			t.Errorf("%+v: %v", request, env)
+		}
+	}
+}
+
 // Enhancement 75 of the original: what a script starts has the stack of the
 // operating system's setting, as everything else that we do not limit.
 func TestEnhancement075LimitsOfTheSystem(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"shisa/ctl/param"
@@ -77,6 +78,7 @@ func declare(p *params, s *param.Set) {
 		case p.uuid != "" && !uuidRx.MatchString(p.uuid):
 			return fmt.Errorf("%q is no UUID", p.uuid)
 		}
+		p.uuid = strings.ToLower(p.uuid) // as the hosts write it, and some compare it
 		return nil
 	})
 	s.String(&p.definition, "definition", "", "KVM: file with the domain in XML, for when libvirt does not know it yet; empty: it must.").File().As("parameters/vmconfigpath")

@@ -129,6 +129,33 @@ func TestVSphereStates(t *testing.T) {
 	power(types.VirtualMachinePowerStatePoweredOn)
 }
 
+// Fix 118 of the original: a machine that was named by its UUID could not be
+// stopped. Each way of naming starts and stops the same one.
+func TestFix118EveryWayOfNaming(t *testing.T) {
+	address, ca := startVCenter(t)
+	one, other := simulated(t)
+	for _, params := range []map[string]any{
+		vsphereParams(address, ca, one.Name), vsphereParams(address, ca, "/DC0/vm/"+one.Name),
+		vsphereParams(address, ca, "", "uuid", one.Config.Uuid), vsphereParams(address, ca, "", "uuid", strings.ToUpper(one.Config.Uuid)),
+	} {
+		r, err := Type.New(params, resource.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			do   func(context.Context, resource.Request) error
+			want types.VirtualMachinePowerState
+		}{{r.Stop, types.VirtualMachinePowerStatePoweredOff}, {r.Start, types.VirtualMachinePowerStatePoweredOn}} {
+			if err := step.do(t.Context(), resource.Request{}); err != nil {
+				t.Errorf("%v: %v", params, err)
+			}
+			if one.Runtime.PowerState != step.want || other.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOn {
+				t.Errorf("%v: they are %s and %s", params, one.Runtime.PowerState, other.Runtime.PowerState)
+			}
+		}
+	}
+}
+
 // A host that is slow costs the time of one request, and the deadline holds.
 func TestVSphereSlow(t *testing.T) {
 	address, ca := startVCenter(t)

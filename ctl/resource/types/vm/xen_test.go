@@ -103,7 +103,7 @@ func replay(t *testing.T, path string) {
 	}
 }
 
-// Fixes 4, 40 and 41 of the original: with a host that is no XenServer, or none
+// Fix 40 of the original: with a host that is no XenServer, or none
 // at all, the resource crashed.
 func TestFix040NoXenServer(t *testing.T) {
 	for _, answer := range []string{"", "<html>", "<methodResponse/>", "<methodResponse><params><param><value/></param></params></methodResponse>",
