@@ -103,7 +103,7 @@ func TestFix100EachFailureItsOwnText(t *testing.T) {
 	}{
 		{socket, "--push -x /nonexistent/x", codes[badConfig], "/nonexistent/x"},
 		{socket, "--push -x " + confDir(t, "<root"), codes[badConfig], "not XML"},
-		{socket, "--push -x " + confDir(t, "<root><all><serveros>windows</serveros></all></root>"), codes[badConfig], "servers with windows"},
+		{socket, "--push -x " + confDir(t, "<?xml version='1.0' encoding='KLINGON'?><root/>"), codes[badConfig], "\"KLINGON\" is not known"},
 		{socket, "--push", codes[badOption], "-x is missing"},
 		{socket, "--push -l -w -x /tmp", codes[badOption], "exclude each other"},
 		{socket, "--push -x /tmp -p 0", codes[badOption], "-p takes a number"},

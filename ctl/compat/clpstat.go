@@ -120,7 +120,7 @@ func (p *page) states(s api.Status) {
 	p.head("CLUSTER STATUS", 24)
 	p.line("  Cluster : %s", s.Server)
 	p.line("  <server>")
-	p.line("   *%s: %-17s", p.dotted(s.Server), serverState(s))
+	p.line("   *%s: %-17s", p.dotted(s.Server), online)
 	for _, h := range heartbeats(s) {
 		p.line("      %s: %-17s%s", p.plain(h.name, 15), h.state, h.comment)
 	}
@@ -150,7 +150,7 @@ func (p *page) groupMap(s api.Status) {
 	p.head("GROUPMAP INFORMATION", 22)
 	p.legend(s)
 	p.line("  %s", strings.Repeat("-", pageWidth-2))
-	line := "    server0 [" + mark(serverState(s)) + "] : "
+	line := "    server0 [" + mark(online) + "] : "
 	for _, g := range s.Groups {
 		if current(s, g) != nowhere {
 			line += g.Name + "[" + mark(groupState(g)) + "] "
@@ -166,7 +166,7 @@ func (p *page) monitors(s api.Status) {
 	for i, m := range monitors(s) {
 		p.line("  Monitor%d [%s : %s]", i, m.Name, monitorState(m))
 		p.line("  %s", strings.Repeat("-", pageWidth-2))
-		p.line("    server0 [%s] : %s", mark(serverState(s)), probeState(m))
+		p.line("    server0 [%s] : %s", mark(online), probeState(m))
 		p.line("")
 	}
 	p.foot()
@@ -184,7 +184,7 @@ func (p *page) heartbeats(s api.Status) {
 		marks += fmt.Sprintf("%2s ", mark(h.state))
 	}
 	p.line("")
-	p.line("  [on server0 : %s]", serverState(s))
+	p.line("  [on server0 : %s]", online)
 	p.line("         HB %s", strings.TrimRight(numbers, " "))
 	p.line("  %s", strings.Repeat("-", pageWidth-2))
 	p.line("    server0 : %s", strings.TrimRight(marks, " "))

@@ -39,7 +39,6 @@ func TestHostile(t *testing.T) {
 		{"unknown charset", `<?xml version="1.0" encoding="KLINGON-8"?><root/>`, `"KLINGON-8" is not known`},
 		{"not what it says", "<?xml version=\"1.0\" encoding=\"EUC-JP\"?>\n<root>\n<a>\xff\xfe</a></root>", "line 3 is not EUC-JP"},
 		{"not ASCII", "<?xml version=\"1.0\" encoding=\"ASCII\"?>\n<root>\xa4</root>", "line 2 is not ASCII"},
-		{"Windows", "<root><all><serveros>windows</serveros></all></root>", "it is for servers with windows"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Import(conf(c.text), Options{Types: registry})
@@ -107,6 +106,29 @@ func TestExportCharset(t *testing.T) {
 		if r := mustImport(t, out, Options{}); !strings.Contains(r.TOML, comment) {
 			t.Errorf("%s is lost:\n%s", comment, r.TOML)
 		}
+	}
+}
+
+// TestBlanks: however many elements or blanks there are between two tags, they
+// are no text.
+func TestBlanks(t *testing.T) {
+	r := mustImport(t, conf("<root>"+strings.Repeat("\n<group name='g'/>"+strings.Repeat(" ", 1000), 100)+"</root>"), Options{})
+	load(t, r)
+	if got := strings.Count(r.TOML, "[[group]]"); got != 100 {
+		t.Errorf("%d groups", got)
+	}
+}
+
+// TestWindows: a configuration for the other operating system comes in as far as
+// it goes, and the operator is told.
+func TestWindows(t *testing.T) {
+	r := mustImport(t, conf(`<root><all><serveros>windows</serveros></all><group name="g"><resource name="script@s"/><resource name="exec@e"/></group>
+		<resource><script name="s"><parameters><path>start.bat</path></parameters></script>
+		<exec name="e"><parameters><act><path>C:\start.bat</path></act></parameters></exec></resource>
+		<monitor><userw name="userw"/></monitor></root>`), Options{})
+	load(t, r)
+	if n := r.Count()[Attention]; n < 3 {
+		t.Errorf("%d notes: %+v", n, r.Items)
 	}
 }
 

@@ -37,9 +37,6 @@ func Import(s *Source, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	if os := tree.at("all/serveros"); os != nil && os.Text != "" && os.Text != "linux" {
-		return nil, fmt.Errorf("%s: it is for servers with %s; shisa guards Linux", s.Name, clip(os.Text))
-	}
 	i := &importer{Options: o, source: s, root: tree, doc: &document{}, files: map[string]File{}, fates: map[*Node]Item{},
 		names: map[string]*register{}}
 	for kind, limit := range map[string]int{groupKind: config.MaxGroups, resourceKind: config.MaxResources, monitorKind: config.MaxMonitors} {
@@ -69,6 +66,10 @@ func count(tree *Node, kind string) int {
 func (i *importer) run() error {
 	if err := i.chooseServer(); err != nil {
 		return err
+	}
+	if os := i.root.at("all/serveros"); os != nil && os.Text != "" && os.Text != "linux" {
+		i.done(os, NotApplicable, "", "shisa guards Linux")
+		i.note(Attention, os, "", "it was made for servers with %s: scripts and programs that it names do not run here", clip(os.Text))
 	}
 	i.globals()
 	i.groups()

@@ -89,8 +89,8 @@ func (r *reader) token(t xml.Token) error {
 		r.top.Text = strings.TrimSpace(r.top.Text)
 		r.top = r.top.parent
 	case xml.CharData:
-		if r.top == nil {
-			return nil
+		if r.top == nil || r.top.Text == "" && strings.TrimSpace(string(t)) == "" {
+			return nil // the blanks between elements
 		}
 		if len(r.top.Text)+len(t) > textLimit {
 			return r.fault("the text of <%s> is longer than %d bytes", clip(r.top.Name), textLimit)
