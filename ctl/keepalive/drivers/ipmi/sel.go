@@ -133,7 +133,7 @@ type request struct {
 type address struct {
 	kind    int32
 	channel int16
-	lun     byte
+	_       [2]byte // logical unit 0, and padding
 }
 
 // Post hands an entry like that of [BMC.AddRecord] to the kernel for the BMC
@@ -141,7 +141,8 @@ type address struct {
 // has no time left.
 func Post(fd int, code byte) error {
 	record := ownRecord(code)
-	to := address{kind: 0x0c, channel: 0x0f} // IPMI_SYSTEM_INTERFACE_ADDR_TYPE, IPMI_BMC_CHANNEL
+	var to address
+	to.kind, to.channel = 0x0c, 0x0f // IPMI_SYSTEM_INTERFACE_ADDR_TYPE, IPMI_BMC_CHANNEL
 	r := request{addr: &to, addrLen: uint32(unsafe.Sizeof(to)), netfn: netStorage, cmd: cmdAddSEL, size: uint16(len(record)), data: &record[0]}
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), ioctlSend, uintptr(unsafe.Pointer(&r)))
 	if errno != 0 {
