@@ -28,10 +28,9 @@ const TimelineFlag = "-timeline"
 // (systemd.io/ROOT_STORAGE_DAEMONS).
 const scribeName = "@shisad"
 
-const (
-	scribeReady = 3 * time.Second // how long the scribe may take to load, before the daemon no longer waits
-	scribeLife  = time.Hour       // a shutdown that has not reached the kernel by then was called off
-)
+// scribeLife bounds the life of a scribe: a shutdown that has not reached the kernel
+// by then was called off.
+const scribeLife = time.Hour
 
 // A blamer has the shutdown witnessed: by this process at first, and by a scribe,
 // which lives on when this one is stopped with all others.
@@ -199,21 +198,30 @@ func (b *blamer) handOver(source *blame.Witness) error {
 	if !wanted {
 		return child.Kill() // called off meanwhile
 	}
-	if err := ready.SetReadDeadline(time.Now().Add(scribeReady)); err != nil {
-		return err
+	said := make(chan error, 1)
+	go func() {
+		line, err := bufio.NewReader(ready).ReadString('\n')
+		if line != "ready\n" {
+			err = fmt.Errorf("it does not begin: %q %w", line, err)
+		}
+		said <- err
+	}()
+	select {
+	case err := <-said:
+		if err != nil {
+			return err
+		}
+		stop()
+		<-over
+	case <-over: // we end first: what nobody has read waits for it
 	}
-	if line, err := bufio.NewReader(ready).ReadString('\n'); err != nil || line != "ready\n" {
-		return errors.Join(fmt.Errorf("it does not begin: %q %w", line, err), child.Kill())
-	}
-	stop()
-	<-over
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.passed = true
 	return nil
 }
 
-// wait returns when the scribe has taken over, if one was asked for, and what
+// wait returns when the scribe has what it needs, if there is to be one, and what
 // this process saw is written.
 func (b *blamer) wait() {
 	b.wg.Wait()
