@@ -88,12 +88,13 @@ func (m *Model) Monitor(name string) (Monitor, bool) {
 
 // Server names the machine and what may be done to it by itself.
 type Server struct {
-	Name             string   // empty: the host name
-	Autostart        string   // "always", "clean" (only after a clean stop) or "never"
-	RecoverySuppress bool     // decide and announce, but recover nothing
-	StartSuppress    bool     // no final action when a resource does not start
-	StopSuppress     bool     // no final action when a resource does not stop
-	Maintenance      []string // windows in which nothing is recovered or announced; see package window
+	Name             string          // empty: the host name
+	Autostart        string          // "always", "clean" (only after a clean stop) or "never"
+	RecoverySuppress bool            // decide and announce, but recover nothing
+	StartSuppress    bool            // no final action when a resource does not start
+	StopSuppress     bool            // no final action when a resource does not stop
+	OnTimeout        recovery.Action // when a start or stop is not done in time; NoAction: as when it fails
+	Maintenance      []string        // windows in which nothing is recovered or announced; see package window
 	RescueTargets    []string
 }
 

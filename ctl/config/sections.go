@@ -54,6 +54,8 @@ func declareServer(m *Model, s *param.Set) {
 	s.Bool(&v.RecoverySuppress, "suppress_recovery", false, "Decide and announce, but recover nothing.").As("rm/errordetect/norecovery")
 	s.Bool(&v.StartSuppress, "suppress_start_failure", false, "No final action when a resource does not start.").As("rc/errordetect/rscact/norecovery")
 	s.Bool(&v.StopSuppress, "suppress_stop_failure", false, "No final action when a resource does not stop.").As("rc/errordetect/rscdeact/norecovery")
+	param.Enum(s, &v.OnTimeout, "on_resource_timeout", recovery.NoAction, withoutCommand(),
+		"Final action when starting or stopping a resource takes too long; none: as when it fails.").As("cluster/rsctimeout/rsctoaction")
 	declareWindows(&v.Maintenance, "maintenance", "Windows such as \"sun 02:00-04:00\" in which failures are neither announced nor recovered.", s)
 	s.Strings(&v.RescueTargets, "rescue_targets", []string{"rescue.target", "emergency.target"},
 		"systemd targets in which nothing is armed and nothing is recovered.")
@@ -179,6 +181,11 @@ func declareGroup(g *Group, s *param.Set) {
 			}
 			return nil
 		})
+}
+
+// withoutCommand lists the final actions that need no monitor.
+func withoutCommand() []recovery.Action {
+	return slices.DeleteFunc(recovery.FinalActions(), func(a recovery.Action) bool { return a == recovery.Command })
 }
 
 // stopCauses are what may make a group stop.

@@ -138,14 +138,14 @@ func (d *Daemon) operate(ctx context.Context, op decide.Op, name string, limit t
 		if r != nil {
 			err = do(within, r)
 		}
-		failure := ""
+		end := decide.Ended{Op: op}
 		if err != nil {
-			failure = err.Error()
-			if errors.Is(within.Err(), context.DeadlineExceeded) {
-				failure = fmt.Sprintf("not done within %v: %s", limit, failure)
+			end.Failure = err.Error()
+			if end.TimedOut = errors.Is(within.Err(), context.DeadlineExceeded); end.TimedOut {
+				end.Failure = fmt.Sprintf("not done within %v: %s", limit, end.Failure)
 			}
 		}
-		d.input(ctx, decide.Ended{Op: op, Failure: failure})
+		d.input(ctx, end)
 	})
 }
 

@@ -87,14 +87,10 @@ func (m *Machine) finalProbed(w *watch, in Probed, failing bool) {
 
 // waitsFor says what an action on its way waits for.
 func (f *finalAct) waitsFor() string {
-	switch f.stage {
-	case passed:
+	if f.stage == passed {
 		return "its script runs"
-	case asking:
-		return "the blockers are asked"
-	case waiting:
 	}
-	return f.told
+	return cmp.Or(f.told, "the blockers are asked")
 }
 
 // local carries out a final action that stays below the machine.
@@ -125,11 +121,20 @@ func (m *Machine) stopTarget(w *watch, f *finalAct) {
 
 // startFailures and stopFailures honour the final action of every failed unit.
 func (m *Machine) startFailures(failed []*unit) {
-	m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStartFailure }, "did not start", m.model.Server.StartSuppress)
+	m.finalForUnits(failed, func(u *unit) recovery.Action { return m.unlessLate(u, u.cfg.OnStartFailure) }, "did not start", m.model.Server.StartSuppress)
 }
 
 func (m *Machine) stopFailures(failed []*unit) {
-	m.finalForUnits(failed, func(u *unit) recovery.Action { return u.cfg.OnStopFailure }, "did not stop", m.model.Server.StopSuppress)
+	m.finalForUnits(failed, func(u *unit) recovery.Action { return m.unlessLate(u, u.cfg.OnStopFailure) }, "did not stop", m.model.Server.StopSuppress)
+}
+
+// unlessLate returns a, or what is to be done instead when u was not done in
+// time.
+func (m *Machine) unlessLate(u *unit, a recovery.Action) recovery.Action {
+	if late := m.model.Server.OnTimeout; u.late && late != "" && late != recovery.NoAction {
+		return late
+	}
+	return a
 }
 
 // finalForUnits honours the final action of every failed unit, the strongest

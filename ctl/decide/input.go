@@ -33,8 +33,9 @@ type Probed struct {
 
 // Ended is the outcome of an operation.
 type Ended struct {
-	Op      Op
-	Failure string // empty: it succeeded
+	Op       Op
+	Failure  string // empty: it succeeded
+	TimedOut bool   // it failed because it was not done in time
 }
 
 // Tick lets time pass.
@@ -151,6 +152,7 @@ func (in Probed) apply(m *Machine) {
 func (in Ended) apply(m *Machine) {
 	switch p := m.end(in.Op); {
 	case p.unit != nil:
+		p.unit.late = in.TimedOut || p.unit.cleanup && p.unit.late
 		m.unitEnded(p.unit, in.Failure)
 	case p.watch != nil:
 		m.scriptEnded(p.watch, in.Failure)

@@ -39,6 +39,7 @@ type unit struct {
 	shown    ResourceState // state of the last step, and since when
 	since    time.Duration
 	last     string // why the last operation failed
+	late     bool   // because it was not done in time
 
 	startedAt time.Duration // last start that succeeded; never: none
 	watches   []*watch      // whose probing may depend on it

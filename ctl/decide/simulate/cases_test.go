@@ -35,6 +35,7 @@ func tables() []testCase {
 	c.operators()
 	c.orders()
 	c.attempts()
+	c.late()
 	c.several()
 	c.between()
 	c.ends()

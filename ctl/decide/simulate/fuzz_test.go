@@ -16,7 +16,7 @@ func rich(t testing.TB, final byte) *config.Model {
 	t.Helper()
 	finals := onMachine()
 	src := lines(protect, "[server]", set("maintenance", []string{"daily 12:00-12:30"}),
-		"[reboot]", set("windows", []string{"daily 11:00-11:30", "mon 13:00-02:00"}), set("blocker_files", []string{"/run/backup"}), set("blocker_limit", "5m"),
+		"[reboot]", set("windows", []string{"daily 11:00-11:30", "mon 13:00-02:00"}), set("blocker_files", []string{"/run/backup"}), set("blocker_limit", "5m"), set("blocker_timeout", "20m"),
 		"[limiter]", set("max", 2), set("calm", "0s"),
 		group("back"), group("front", set("start_after", []string{"back"}), set("start_wait", "1m"), set("stop_after", []string{"back"}), set("stop_wait", "1m"),
 			set("stop_after_when", []string{"service", "shutdown", "group"})),

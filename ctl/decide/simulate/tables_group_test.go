@@ -96,6 +96,23 @@ func (c *corpus) attempts() {
 	}
 }
 
+// late: a start or stop that is not done in time.
+func (c *corpus) late() {
+	for _, which := range []string{"start", "stop"} {
+		for _, a := range []recovery.Action{recovery.NoAction, recovery.StopGroup, recovery.Shutdown, recovery.Reset} {
+			for _, how := range []string{"late", "fails"} {
+				history := "0s take " + which + " db 2m"
+				if how == "fails" {
+					history = "0s fail " + which + " db \"exit status 1\""
+				}
+				c.add(fmt.Sprintf("db %s at %s; on_resource_timeout = %q.", map[string]string{"late": "is not done in time", "fails": "fails in time"}[how], which, a),
+					lines(protect, "[server]", set("on_resource_timeout", string(a)), group("shop"), unitOf("shop", "db", set("on_"+which+"_failure", "stop_service")), unitOf("shop", "web")),
+					lines(history, "5s end", "3m stop group shop", "10m end"), "late", which, how, a)
+			}
+		}
+	}
+}
+
 // several: several resources fail at once; all final actions are honoured, the
 // strongest last (fix 52).
 func (c *corpus) several() {

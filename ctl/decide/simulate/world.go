@@ -19,7 +19,8 @@ type World struct {
 	// Fails says how an operation ends: "start web", "stop web", "script
 	// PATH", "act reboot", "blockers" → the failure. Nothing: it succeeds.
 	Fails map[string]string
-	// Takes says how long an operation takes; nothing: no time.
+	// Takes says how long an operation takes; nothing: no time. One that takes
+	// longer than it may ends then, and has failed.
 	Takes map[string]time.Duration
 
 	See   func(decide.Command)       // is shown each command; may be nil
@@ -30,8 +31,20 @@ type World struct {
 }
 
 type operation struct {
-	at   time.Duration // it ends
-	what string
+	at      time.Duration // it ends
+	what    string
+	timeout time.Duration // that ends it; 0: it ends by itself
+}
+
+// failure returns how o ends.
+func (w *World) failure(o operation) string {
+	if o.timeout > 0 && o.what == "blockers" {
+		return fmt.Sprintf("the blockers do not answer within %v", o.timeout)
+	}
+	if o.timeout > 0 {
+		return fmt.Sprintf("not done within %v", o.timeout)
+	}
+	return w.Fails[o.what]
 }
 
 // rounds bounds what happens within one [World.Run], which comes to no end
@@ -60,7 +73,11 @@ func (w *World) carryOut(c decide.Command) {
 		w.probing[watch.Monitor] = watch.On
 	}
 	if op, what := Operation(c); op != 0 {
-		w.inFlight[op] = operation{w.Now + w.Takes[what], what}
+		o := operation{w.Now + w.Takes[what], what, 0}
+		if limit := timeout(c); limit > 0 && w.Takes[what] > limit {
+			o.at, o.timeout = w.Now+limit, limit
+		}
+		w.inFlight[op] = o
 	}
 }
 
@@ -80,6 +97,21 @@ func Operation(c decide.Command) (decide.Op, string) {
 		return c.Op, "blockers"
 	}
 	return 0, ""
+}
+
+// timeout returns how long what c begins may take; 0: as long as it likes.
+func timeout(c decide.Command) time.Duration {
+	switch c := c.(type) {
+	case decide.StartResource:
+		return c.Timeout
+	case decide.StopResource:
+		return c.Timeout
+	case decide.RunScript:
+		return c.Timeout
+	case decide.AskBlockers:
+		return c.Timeout
+	}
+	return 0
 }
 
 // Probing reports whether the machine wants monitor probed.
@@ -107,10 +139,11 @@ func (w *World) Run(d time.Duration) {
 		case ended && o.at <= end && (!timer || o.at <= wake):
 			delete(w.inFlight, op)
 			w.Now = max(w.Now, o.at)
+			failure := w.failure(o)
 			if w.Ended != nil {
-				w.Ended(o.what, w.Fails[o.what])
+				w.Ended(o.what, failure)
 			}
-			w.Input(decide.Ended{Op: op, Failure: w.Fails[o.what]})
+			w.Input(decide.Ended{Op: op, Failure: failure, TimedOut: o.timeout > 0})
 		case timer && wake <= end:
 			w.Now = max(w.Now, wake)
 			w.Input(decide.Tick{})
