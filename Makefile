@@ -12,7 +12,7 @@ BINS    := shisad shisa-keeper shisa
 KERNEL  ?=
 SUITE   ?=
 
-.PHONY: help deps build run demo test unit check fmt lint race fuzz sim generate vm-test distro-test vm-power-test bench \
+.PHONY: help deps deps-build build run demo test unit check fmt lint race fuzz sim generate vm-test distro-test vm-power-test bench \
 	kmod kmod-check kmod-test packages clean
 
 help: ## print this list
@@ -21,12 +21,15 @@ help: ## print this list
 deps: ## install what is missing on this machine (Debian packages)
 	@ci/deps
 
+deps-build:
+	@ci/deps build
+
 build: ## build the programs into bin/
 	@mkdir -p bin
 	@for b in $(BINS); do $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/$$b ./cmd/$$b; done
 	@ls -l bin | awk 'NR > 1 {printf "bin/%-14s %5.1f MB\n", $$9, $$5 / 1e6}'
 
-run: deps build ## start shisad here with the embedded configuration, observing only
+run: deps-build build ## start shisad here with the embedded configuration, observing only
 	@bin/shisad -foreground
 
 demo: deps build ## boot a guest, stall it, see the reset and why (under two minutes)
