@@ -45,6 +45,9 @@ func (s *Set) JSONSchema() map[string]any {
 		if sp.IsSecret {
 			p["writeOnly"] = true
 		}
+		if sp.IsMonitors {
+			p["x-names"] = "monitor"
+		}
 		props[sp.Name] = p
 		if sp.IsRequired {
 			required = append(required, sp.Name)

@@ -63,7 +63,7 @@ func Receive(args []string, in *os.File, out, errOut io.Writer) int {
 			fmt.Fprintln(errOut, err)
 			return 1
 		}
-		if t, ok := r.take(buf[:n], from.Addr().Unmap(), time.Now()); ok {
+		if t, ok := r.take(buf[:n], from.Addr().Unmap().WithZone(""), time.Now()); ok {
 			line, err := json.Marshal(t)
 			if err != nil {
 				continue
