@@ -87,7 +87,7 @@ func replaceInKernel(path string) error {
 }
 
 // mapInfo is the beginning of struct bpf_map_info (include/uapi/linux/bpf.h).
-type mapInfo struct{ kind, id, key, value, entries, flags uint32 }
+type mapInfo struct{ kind, id, _, value, entries, flags uint32 }
 
 func infoOf(fd int) (mapInfo, error) {
 	var info mapInfo
