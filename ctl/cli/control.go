@@ -33,15 +33,32 @@ func (a *app) monitor() *cobra.Command {
 		}}
 	all := []*cobra.Command{list}
 	for _, verb := range api.MonitorVerbs() {
-		var reason string
-		c := &cobra.Command{Use: string(verb) + " NAME", Short: monitorDocs[verb], Args: cobra.ExactArgs(1),
-			RunE: func(c *cobra.Command, args []string) error {
-				return a.result(a.client().Monitor(c.Context(), api.MonitorCommand{Name: args[0], Verb: verb, Reason: reason}))
-			}}
-		c.Flags().StringVar(&reason, "reason", "", "why, for the record")
-		all = append(all, c)
+		all = append(all, a.monitorVerb(verb))
 	}
 	return parent("monitor", "list, suspend, resume, test monitors", all...)
+}
+
+// monitorVerb is a command about one monitor; some may be given for all.
+func (a *app) monitorVerb(verb api.MonitorVerb) *cobra.Command {
+	cmd := api.MonitorCommand{Verb: verb}
+	every := false
+	c := &cobra.Command{Use: string(verb) + " NAME", Short: monitorDocs[verb], Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && !every:
+				cmd.Name = args[0]
+			case len(args) == 0 && every:
+				cmd.Name = "*"
+			default:
+				return fmt.Errorf("name one monitor: %w", errUsage)
+			}
+			return a.result(a.client().Monitor(c.Context(), cmd))
+		}}
+	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
+	if verb == api.ResetMonitor || verb == api.FailMonitor || verb == api.UnfailMonitor {
+		c.Flags().BoolVar(&every, "all", false, "all monitors")
+	}
+	return c
 }
 
 func (a *app) group() *cobra.Command {

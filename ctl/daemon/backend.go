@@ -115,6 +115,9 @@ func (d *Daemon) withEvents(ctx context.Context, w api.Why, subject string) (api
 
 // Monitor acts on one monitor.
 func (d *Daemon) Monitor(ctx context.Context, c api.MonitorCommand) (api.Result, error) {
+	if c.Name == "*" {
+		return d.allMonitors(ctx, c)
+	}
 	h := d.past.get(c.Name)
 	if h == nil {
 		return api.Result{}, api.Errorf(api.NotFound, "there is no monitor %q", c.Name).Try("shisa monitor list")
@@ -134,6 +137,22 @@ func (d *Daemon) Monitor(ctx context.Context, c api.MonitorCommand) (api.Result,
 		return api.Result{}, api.Errorf(api.BadRequest, "a monitor cannot be told to %q", c.Verb)
 	}
 	return api.Result{Text: fmt.Sprintf("Monitor %s: %s.", c.Name, done[c.Verb])}, nil
+}
+
+// allMonitors acts on all monitors at once.
+func (d *Daemon) allMonitors(ctx context.Context, c api.MonitorCommand) (api.Result, error) {
+	var in decide.Input
+	switch c.Verb {
+	case api.ResetMonitor:
+		in = decide.ResetMonitor{}
+	case api.FailMonitor, api.UnfailMonitor:
+		in = decide.Dummy{On: c.Verb == api.FailMonitor, By: api.CallerFrom(ctx).Name}
+	default:
+		return api.Result{}, api.Errorf(api.BadRequest, "not all monitors can be told to %q at once", c.Verb).Try("shisa suspend and shisa resume are for everything")
+	}
+	d.record(ctx, fmt.Sprintf("monitor %s of all", c.Verb), c.Reason)
+	d.input(ctx, in)
+	return api.Result{Text: fmt.Sprintf("All monitors: %s.", done[c.Verb])}, nil
 }
 
 var done = map[api.MonitorVerb]string{
