@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // A xenHost is a session with a XenServer or XCP-ng host: XML-RPC calls of the
@@ -69,17 +70,44 @@ func (h *xenHost) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The calls that may take long are made as tasks, of which the state of
-	// the machine tells soon enough.
 	switch power {
 	case "Paused":
-		_, err = h.call(ctx, "VM.unpause", h.session, h.machine)
+		_, err := h.call(ctx, "VM.unpause", h.session, h.machine)
+		return err
 	case "Suspended":
-		_, err = h.call(ctx, "Async.VM.resume", h.session, h.machine, false, false)
-	default:
-		_, err = h.call(ctx, "Async.VM.start", h.session, h.machine, false, false)
+		return h.task(ctx, "VM.resume")
 	}
-	return err
+	return h.task(ctx, "VM.start")
+}
+
+// task has something done that may take longer than one answer, and waits for
+// its end.
+func (h *xenHost) task(ctx context.Context, method string) error {
+	task, err := h.text(ctx, "Async."+method, h.session, h.machine, false, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = h.call(ctx, "task.destroy", h.session, task) }() // it ends with the session's host, too
+	for {
+		status, err := h.text(ctx, "task.get_status", h.session, task)
+		switch {
+		case err != nil:
+			return err
+		case status == "success":
+			return nil
+		case status != "pending":
+			why, err := h.call(ctx, "task.get_error_info", h.session, task)
+			if err == nil {
+				err = failure(why)
+			}
+			return fmt.Errorf("%s: %s: %w", method, status, err)
+		}
+		select {
+		case <-time.After(pollEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not done: %w", method, ctx.Err())
+		}
+	}
 }
 
 func (h *xenHost) shutdown(ctx context.Context) error {
