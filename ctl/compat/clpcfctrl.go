@@ -65,6 +65,17 @@ func configFile(s api.Status) string {
 	return s.Config.Source
 }
 
+// mode is that of the configuration in force. The one that the daemon tells may
+// be forced upon it for a while.
+func mode(s api.Status) config.Mode {
+	if filepath.IsAbs(s.Config.Source) {
+		if m, _ := config.Load(s.Config.Source, registry()); m != nil {
+			return m.Mode
+		}
+	}
+	return config.Mode(s.Mode)
+}
+
 // push turns a clp.conf into our configuration and puts it into force, unless
 // it is only to be checked. The mode stays what it is: no file of the original
 // can say whether shisa is trusted to act.
@@ -73,7 +84,7 @@ func (c *call) push(s api.Status, dir string, check bool) error {
 	if err != nil {
 		return &failure{badConfig, err.Error(), err}
 	}
-	r, err := clpconf.Import(source, clpconf.Options{Types: registry(), Mode: config.Mode(s.Mode)})
+	r, err := clpconf.Import(source, clpconf.Options{Types: registry(), Mode: mode(s)})
 	if err != nil {
 		return &failure{badConfig, err.Error(), err}
 	}

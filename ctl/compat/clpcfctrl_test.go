@@ -80,6 +80,22 @@ func TestPushAndPull(t *testing.T) {
 	}
 }
 
+// TestPushKeepsMode: a brake on the daemon does not get into the configuration.
+func TestPushKeepsMode(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, config.FileName), []byte("mode = \"protect\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	braked := apitest.Empty()
+	braked.Config.Source = filepath.Join(dir, config.FileName)
+	if r := at(t, serve(t, braked), &services{}, "clpcfctrl", "--push", "-x", confDir(t, strings.Replace(smallConf, "INTERVAL", "7", 1))); r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	if m, problems := config.Load(dir, registry()); m == nil || m.Mode != config.Protect {
+		t.Errorf("%v: %+v", problems, m)
+	}
+}
+
 // TestFix100EachFailureItsOwnText: a value that is wrong is named, and each
 // failure has words of its own; none is a shortage of memory.
 func TestFix100EachFailureItsOwnText(t *testing.T) {

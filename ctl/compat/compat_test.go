@@ -241,3 +241,28 @@ func read(t *testing.T, path string) string {
 	}
 	return string(b)
 }
+
+// FuzzParse: whatever the words, each option is known, or the command line is
+// refused.
+func FuzzParse(f *testing.F) {
+	f.Add("clpstat", "--long\x00-h\x00server1")
+	f.Add("clpgrp", "-s\x00--apito=30\x00-f")
+	f.Add("clprexec", "--notice\x00-k\x00a.b")
+	f.Fuzz(func(t *testing.T, name, words string) {
+		i := slices.IndexFunc(commands(), func(c command) bool { return c.name == name })
+		if i < 0 {
+			return
+		}
+		c := commands()[i]
+		g, err := parse(strings.Split(words, "\x00"), c.options, c.words)
+		if err != nil {
+			return
+		}
+		for key, values := range g {
+			known := slices.ContainsFunc(c.options, func(o option) bool { return o.key() == key })
+			if key != "" && !known || key != "" && len(values) > 1 || key == "" && len(values) > c.words {
+				t.Errorf("%q: %q = %q", words, key, values)
+			}
+		}
+	})
+}

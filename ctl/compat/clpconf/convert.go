@@ -21,6 +21,8 @@ var words = map[string]map[string]string{
 	"emergency/action": {"1": "none", "2": "stop_group", "3": "stop_service", "4": "shutdown", "5": "reboot", "8": "panic",
 		"9": "keepalive_reset", "10": "keepalive_panic", "11": "bmc_reset", "12": "bmc_power_off", "13": "bmc_power_cycle", "14": "bmc_nmi",
 		"16": "stop_resource"},
+	"cluster/rsctimeout/rsctoaction": {"0": "none", "2": "shutdown", "3": "reboot", "8": "panic", "9": "keepalive_reset", "10": "keepalive_panic",
+		"11": "bmc_reset", "12": "bmc_power_off", "13": "bmc_power_cycle", "14": "bmc_nmi"},
 	"act/action":        activation,
 	"deact/action":      activation,
 	"haltp/action":      {"RESET": "reset", "PANIC": "panic"},

@@ -188,10 +188,56 @@ func TestShop(t *testing.T) {
 	if err := r.WriteReport(&b); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "shop.report", b.String())
+	for _, want := range []string{
+		"To be looked at\n",
+		"/root → mode: it only observes",
+		"scripts/failover2/exec-batch/stop.sh was not with the configuration: write it",
+		"/root/monitor/mysqlw@mysqlw1 → monitor.mysqlw1: shisa only looks whether somebody listens",
+		"/root/monitor/mysqlw@mysqlw1/parameters/password = (secret)",
+		`= __PERIOD__ (line 106) → monitor.genw1.interval: "__PERIOD__" is no number`,
+		"/root/somethingnew/deep = 7 (line 130): this element is not known to shisa",
+		"/root/group@failover1/policy@shop1/order = 0 (line 30): there is one server to run on",
+		"/root/resource/exec@exec-orphan (line 70): it belongs to no group",
+		`/root/group@failover1/comment = 表のサーバ (line 27) → group.failover1.comment: "表のサーバ"`,
+		"stop.sh: its lines ended as on Windows",
+		`/root/resource/exec@exec-batch → resource.exec-batch.on_stop_failure: "shutdown"`,
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
 	if got := slices.Sorted(keys(r.Files)); !slices.Equal(got, []string{"scripts/failover1/exec-apache/start.sh", "scripts/failover1/exec-apache/stop.sh",
 		"scripts/failover2/exec-batch/start.sh", "scripts/failover2/exec-batch/stop.sh", "scripts/monitor.s/genw1/genw.sh", "scripts/monitor.s/genw1/preaction.sh"}) {
 		t.Errorf("scripts: %q", got)
+	}
+}
+
+// TestOdds: a cluster of two servers, of which one is taken, with what only
+// clusters have.
+func TestOdds(t *testing.T) {
+	s, err := Open("testdata/odds/clp.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for server, start := range map[string]string{"": "/usr/local/bin/start", "NODE2": "/usr/local/bin/start2"} {
+		r := mustImport(t, s, Options{Server: server, Mode: config.Protect})
+		m := load(t, r)
+		if m.Mode != config.Protect || !strings.Contains(r.TOML, `start = "`+start+`"`) || !strings.EqualFold(m.Server.Name, map[string]string{"": "node1", "NODE2": "node2"}[server]) {
+			t.Errorf("%q: %s", server, r.TOML)
+		}
+		if w := m.Monitors[0]; w.Name != "genw1" || w.When != "always" || w.Target != "" || w.Recovery.Policy.FinalAction != "none" {
+			t.Errorf("a monitor of what is not imported: %+v", w)
+		}
+		for _, secret := range []string{"0a1b2c", "= public"} {
+			for _, i := range r.Items {
+				if strings.Contains(i.Value, secret) || strings.Contains(i.Text, secret) {
+					t.Errorf("%s shows a secret: %+v", i.Path, i)
+				}
+			}
+		}
+	}
+	if _, err := Import(s, Options{Types: registry, Server: "node3"}); err == nil || !strings.Contains(err.Error(), `no server "node3"`) {
+		t.Errorf("error %v", err)
 	}
 }
 
