@@ -166,7 +166,7 @@ func TestExitCodesAndAdvice(t *testing.T) {
 		{"typo", socket, "statsu", ExitUsage, "status"},
 		{"typo below", socket, "monitor suspnd web", ExitUsage, "suspend"},
 		{"flag typo", socket, "status --jsno", ExitUsage, "--help"},
-		{"name missing", socket, "monitor test", ExitUsage, "arg"},
+		{"name missing", socket, "monitor test", ExitUsage, "name one monitor"},
 		{"too many", socket, "status now", ExitUsage, ""},
 		{"nothing below", socket, "monitor", ExitUsage, "needs a command"},
 		{"group without name", socket, "group start", ExitUsage, "name one group"},
