@@ -94,6 +94,37 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// Both scripts run as the user that is named, with that user's home and nothing
+// of the daemon's environment.
+func TestUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can run something as another user")
+	}
+	dir, err := os.MkdirTemp("", "exec") // others may enter it, unlike that of the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SECRET", "of the daemon")
+	check := `[ "$(id -un)" = nobody ] && [ "$USER" = nobody ] && [ "$LOGNAME" = nobody ] && [ -n "$HOME" ] && [ "$HOME" != /root ] && [ -z "$SECRET" ]`
+	write(t, dir, "start", check)
+	write(t, dir, "stop", check)
+	r := build(t, resource.Env{Name: "app", Dir: dir}, map[string]any{"start": "start", "stop": "stop", "user": "nobody"})
+	if err := r.Start(t.Context(), resource.Request{}); err != nil {
+		t.Error(err)
+	}
+	if err := r.Stop(t.Context(), resource.Request{}); err != nil {
+		t.Error(err)
+	}
+	r = build(t, resource.Env{Name: "app", Dir: dir}, map[string]any{"start": "start", "user": "no-such-user"})
+	if err := r.Start(t.Context(), resource.Request{}); err == nil || !strings.Contains(err.Error(), "no such user") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Fix 101 of the original: CLP_DISK told of virtual machines. It is of disks,
 // of which there are none here: it never says anything else.
 func TestFix101DiskIsNoVirtualMachine(t *testing.T) {
