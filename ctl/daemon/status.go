@@ -149,7 +149,7 @@ func (d *Daemon) monitor(c config.Monitor, v decide.MonitorView) api.Monitor {
 		h.describe(&m)
 	}
 	switch {
-	case v.Held:
+	case v.Held && !v.Idle: // fix 117: one whose target is stopped is stopped
 		m.State = api.MonitorSuspended
 	case !v.Probing:
 		m.State = api.MonitorInactive

@@ -420,3 +420,22 @@ func play(w *decidetest.World, b byte) {
 		w.Run(20 * time.Second)
 	}
 }
+
+// TestStepsOutliveTheDaemon: after a restart of the daemon alone recovery goes
+// on where it stood; after a boot it begins anew.
+func TestStepsOutliveTheDaemon(t *testing.T) {
+	m := model(onWeb(recovery.Policy{MaxRestart: 2, FinalAction: recovery.StopGroup}))
+	w := boot(t, m)
+	cycle{bad, bad}.play(w)
+	d := w.Machine.Durable()
+	for adopt, want := range map[bool][]string{true: {"stop web", "stop db"}, false: {"stop web", "start web"}} {
+		again := decidetest.New(m)
+		again.Input(decide.Boot{Clean: true, Adopt: adopt, Durable: d})
+		again.Run(time.Minute)
+		again.Trace = nil
+		cycle{bad}.play(again)
+		if diff := cmp.Diff(want, again.Did("start", "stop")); diff != "" {
+			t.Errorf("adopt %v: %s", adopt, diff)
+		}
+	}
+}
