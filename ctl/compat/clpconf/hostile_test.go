@@ -268,6 +268,15 @@ func TestFix072LimitsOfModel(t *testing.T) {
 	}
 }
 
+// TestFix093LimitCountsAll: a monitor that comes by itself, such as that of user
+// space, counts like any other.
+func TestFix093LimitCountsAll(t *testing.T) {
+	full := "<root><monitor>" + strings.Repeat("<psw name='m'/>", config.MaxMonitors) + "<userw name='userw'/></monitor></root>"
+	if _, err := Import(conf(full), Options{Types: registry}); err == nil || !strings.Contains(err.Error(), "there are 16385 monitors in it") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // FuzzImport: whatever the file, an import ends with an error or with a
 // configuration that is good, and every element is in its report.
 func FuzzImport(f *testing.F) {
