@@ -131,6 +131,17 @@ func switches(status []byte) (total uint64) {
 	return total
 }
 
+// Stack returns where in the kernel a task waits now, in words: "io_schedule+0x46/0x80",
+// innermost first; nothing if it has gone, or to who is not root. The kernel names
+// its functions itself here, which is much cheaper than [Symbols] the first time.
+func Stack(pid, tid int) []string {
+	text, err := readSmall(fmt.Sprintf("/proc/%d/task/%d/stack", pid, tid))
+	if err != nil {
+		return nil
+	}
+	return stackText(string(text))
+}
+
 // stackText takes the names from lines such as "[<0>] io_schedule+0x46/0x80".
 func stackText(text string) (names []string) {
 	for line := range strings.Lines(text) {

@@ -23,13 +23,48 @@ type Loaded struct {
 // Load finds the programs for a job, loads the survivors as one collection and
 // attaches them. When it fails, Loaded still carries the choices and is of no
 // other use.
+//
+// The best programs of the best object are tried all at once: where the kernel
+// takes them, and most do, that is the whole of it. Only where it does not is each
+// tried by itself.
 func (k *Kernel) Load(job Job) (*Loaded, error) {
-	l := &Loaded{links: make(map[string]link.Link)}
-	choices, spec, err := k.choose(job)
-	l.Choices = choices
-	if err != nil {
-		return l, err
+	if choices, spec, err := k.best(job); err == nil {
+		if l, err := k.start(job, choices, spec); err == nil {
+			return l, nil
+		}
 	}
+	choices, spec, err := k.choose(job)
+	if err != nil {
+		return &Loaded{Choices: choices}, err
+	}
+	return k.start(job, choices, spec)
+}
+
+// best are the programs to begin with.
+func (k *Kernel) best(job Job) ([]Choice, *ebpf.CollectionSpec, error) {
+	object := job.Objects[0]
+	spec, err := k.prepare(job, object)
+	if err != nil {
+		return nil, nil, err
+	}
+	choices := make([]Choice, len(job.Parts))
+	for i, part := range job.Parts {
+		choices[i] = Choice{Job: job.Name, Part: part.Name}
+		at := slices.IndexFunc(part.Programs, func(name string) bool { return spec.Programs[name] != nil })
+		switch {
+		case at < 0:
+		case k.forbids(part.Programs[at]):
+			return nil, nil, errForbidden
+		default:
+			choices[i].Object, choices[i].Program = object.Name, part.Programs[at]
+		}
+	}
+	return choices, spec, nil
+}
+
+// start loads and attaches what was chosen.
+func (k *Kernel) start(job Job, choices []Choice, spec *ebpf.CollectionSpec) (*Loaded, error) {
+	l := &Loaded{Choices: choices, links: make(map[string]link.Link)}
 	var names []string
 	for _, c := range choices {
 		if c.Program != "" {

@@ -97,7 +97,9 @@ func (w *Witness) tasks(stalled []stall.Task, e *episodes, symbols *stall.Symbol
 	e.begin()
 	for _, t := range stalled {
 		if len(t.StackText) == 0 && len(t.Stack) > 0 {
-			t.StackText = symbols.Names(t.Stack)
+			if t.StackText = stall.Stack(t.PID, t.TID); len(t.StackText) == 0 {
+				t.StackText = symbols.Names(t.Stack)
+			}
 		}
 		entry := flight.Entry{At: now, Kind: kinds[t.Kind], Subject: taskName(t), Cgroup: path(t.Cgroup),
 			For: t.For, Detail: detail(t), Stack: t.StackText}
