@@ -104,16 +104,41 @@ func (a *app) standing(c *cobra.Command, e *explanation, file string) (*config.M
 	}
 	n := w.Monitor.Status.Counters
 	from = recovery.State{Failures: n.Failures, Scripts: n.Scripts, Restarts: n.Restarts, Exhausted: n.Exhausted}
-	return model, simulate.Recorded(e.Monitor, looks(w.Monitor.Probes)), from, nil
+	all := looks(e.Monitor, w.Monitor.Probes)
+	for _, name := range ancestors(model, e.Monitor) {
+		w, err := a.client().Why(c.Context(), "monitor/"+name)
+		if err != nil {
+			return nil, "", from, err
+		}
+		if w.Monitor != nil {
+			all = append(all, looks(name, w.Monitor.Probes)...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b simulate.Look) int { return a.At.Compare(b.At) })
+	return model, simulate.Recorded(all), from, nil
+}
+
+// ancestors returns the parents of a monitor, and theirs.
+func ancestors(model *config.Model, name string) []string {
+	all := []string{name}
+	for i := 0; i < len(all); i++ { // which grows meanwhile
+		m, _ := model.Monitor(all[i])
+		for _, parent := range m.Parents {
+			if !slices.Contains(all, parent) {
+				all = append(all, parent)
+			}
+		}
+	}
+	return all[1:]
 }
 
 // looks turns recorded probes into those of a history.
-func looks(probes []api.Probe) []simulate.Look {
+func looks(monitor string, probes []api.Probe) []simulate.Look {
 	words := map[api.Verdict]string{api.OK: "ok", api.Warning: "warning", api.Failed: "failed", api.TimedOut: "timeout", api.CouldNotLook: "blind"}
 	var all []simulate.Look
 	for _, p := range probes {
 		if word := words[p.Verdict]; word != "" {
-			all = append(all, simulate.Look{At: p.At, Outcome: word, Detail: p.Detail})
+			all = append(all, simulate.Look{Monitor: monitor, At: p.At, Outcome: word, Detail: p.Detail})
 		}
 	}
 	return all

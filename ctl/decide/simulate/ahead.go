@@ -13,14 +13,15 @@ import (
 
 // A Look is a probe that was recorded.
 type Look struct {
+	Monitor string
 	At      time.Time
 	Outcome string // as a history writes it: "ok", "failed", …
 	Detail  string
 }
 
-// Recorded writes the history of one monitor from what was recorded of it, to
-// be read by [Parse]: everything ran already, and then came these looks.
-func Recorded(monitor string, looks []Look) string {
+// Recorded writes a history from looks that were recorded, in order of time, to
+// be read by [Parse]: everything ran already, and then came these.
+func Recorded(looks []Look) string {
 	var b strings.Builder
 	if len(looks) > 0 {
 		fmt.Fprintf(&b, "clock %s\n", looks[0].At.Format("2006-01-02 15:04:05"))
@@ -29,7 +30,7 @@ func Recorded(monitor string, looks []Look) string {
 	var last time.Duration
 	for _, l := range looks {
 		at := max(last, l.At.Sub(looks[0].At).Round(time.Millisecond))
-		fmt.Fprintf(&b, "%s probe %s %s", at, monitor, l.Outcome)
+		fmt.Fprintf(&b, "%s probe %s %s", at, l.Monitor, l.Outcome)
 		if l.Detail != "" && l.Detail != l.Outcome {
 			b.WriteString(" " + strconv.Quote(l.Detail))
 		}
@@ -73,8 +74,11 @@ func Ahead(model *config.Model, monitor string, from recovery.State, wall time.T
 			continue
 		}
 		p.Run(timing)
-		if quiet++; len(p.record) > before || p.comes() {
+		if quiet++; len(p.record) > before {
 			quiet = 0
+		} else if wake, ok := p.Machine.Wake(); ok && p.comes() {
+			quiet = 0
+			p.Run(max(0, wake-p.Now)) // nothing happens until then
 		}
 	}
 	return p.record
