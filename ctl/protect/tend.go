@@ -21,8 +21,9 @@ import (
 
 // Intervals of Run.
 const (
-	lookEvery = time.Second     // at the page
-	askEvery  = 5 * time.Second // the keeper
+	lookEvery = time.Second      // at the page
+	askEvery  = 5 * time.Second  // the keeper
+	seekEvery = 30 * time.Second // a countdown where none was found
 )
 
 // Run looks after the keeper and the beats until ctx is done. It leaves the
@@ -35,7 +36,7 @@ func (p *Protect) Run(ctx context.Context) {
 		defer p.configuring.Unlock()
 		p.endChecks()
 	}()
-	var asked time.Time
+	asked, sought := time.Time{}, time.Now()
 	for {
 		select {
 		case <-timer.C:
@@ -46,6 +47,10 @@ func (p *Protect) Run(ctx context.Context) {
 		if time.Since(asked) >= askEvery {
 			asked = time.Now()
 			p.ask(ctx)
+		}
+		if time.Since(sought) >= seekEvery {
+			sought = time.Now()
+			p.seek(ctx)
 		}
 		timer.Reset(lookEvery)
 	}
@@ -111,6 +116,21 @@ func (p *Protect) ask(ctx context.Context) {
 	}
 	if err == nil && wasLost != nil {
 		p.o.Emit(event.KeeperBack.New("keeper"))
+	}
+}
+
+// seek looks again for a countdown where none was found: its driver came late, who
+// held it has let go, or the machine was too busy to load a module.
+func (p *Protect) seek(ctx context.Context) {
+	p.configuring.Lock()
+	defer p.configuring.Unlock()
+	p.mu.Lock()
+	m := p.model
+	lacking := m != nil && m.Mode == config.Protect && m.Stall.Enabled && m.Keepalive.Method != "none" && p.never == "" &&
+		p.pageErr == nil && p.lost == nil && !p.down && p.orders != nil && len(p.orders.Guards) == 0
+	p.mu.Unlock()
+	if lacking {
+		p.arm(ctx)
 	}
 }
 
