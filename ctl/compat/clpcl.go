@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -136,7 +137,7 @@ func (c *call) stopDaemon(wait time.Duration, last bool) error {
 		return c.units.Do(ctx, "stop", client.DaemonUnit, patient)
 	}
 	if _, err := c.client.Stop(ctx, api.StopCommand{Reason: c.name}); err != nil || !patient {
-		return err
+		return cmp.Or(ctx.Err(), err)
 	}
 	for {
 		if _, err := c.client.Status(ctx); api.CodeOf(err) == api.Unreachable && ctx.Err() == nil {

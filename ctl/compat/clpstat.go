@@ -43,11 +43,9 @@ func runStat(c *call) error {
 	}
 	defer cancel()
 	view := "-s"
-	for _, v := range views {
-		if c.given.has(v) {
-			if view, err = c.given.which(views...); err != nil {
-				return err
-			}
+	if len(c.given.among(views)) > 0 {
+		if view, err = c.given.which(views...); err != nil {
+			return err
 		}
 	}
 	s, err := c.status()

@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shisa/ctl/api"
 	"shisa/ctl/client"
 )
 
@@ -126,6 +127,9 @@ func (c *call) succeed() error {
 func (c *call) fail(err error) int {
 	if err == nil {
 		return 0
+	}
+	if api.CodeOf(err) == api.Unreachable && errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
+		err = c.ctx.Err() // it was there, but not in the time that --apito gives
 	}
 	var f *failure
 	if !errors.As(explain(err), &f) {

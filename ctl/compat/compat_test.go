@@ -221,7 +221,7 @@ func TestTimeout(t *testing.T) {
 		<-ctx.Done()
 		return api.Result{}, ctx.Err()
 	}})
-	if r := at(t, socket, &services{}, "clpgrp", "-s", "shop", "--apito", "1"); r.code != codes[timeout] && r.code != codes[noConnect] {
+	if r := at(t, socket, &services{}, "clpgrp", "-s", "shop", "--apito", "1"); r.code != codes[timeout] || !strings.HasPrefix(r.err, "A timeout occurred.") {
 		t.Errorf("%+v", r)
 	}
 	for _, bad := range []string{"0", "10000", "x", "-1", ""} {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"shisa/ctl/api"
 	"shisa/ctl/api/apitest"
@@ -40,10 +39,11 @@ func TestFix030LongNames(t *testing.T) {
 // request gets its own.
 func TestFix080LateAnswers(t *testing.T) {
 	var calls atomic.Int32
-	release := make(chan struct{})
+	arrived, release := make(chan struct{}), make(chan struct{})
 	socket := apitest.Serve(t, &apitest.Fake{StatusFunc: func(context.Context) (api.Status, error) {
 		s := apitest.Status()
 		if calls.Add(1) == 1 {
+			close(arrived)
 			<-release
 			s.Server = "late"
 		}
@@ -51,18 +51,21 @@ func TestFix080LateAnswers(t *testing.T) {
 	}})
 	c := client.New(socket)
 	defer c.Close()
-	show := func(limit time.Duration) (int, string) {
-		ctx, cancel := context.WithTimeout(t.Context(), limit)
-		defer cancel()
+	show := func(ctx context.Context) (int, string) {
 		var out, errOut bytes.Buffer
 		code := run(call{ctx: ctx, client: c, units: &services{}, out: &out, err: &errOut}, "clpstat", nil)
 		return code, out.String()
 	}
-	if code, out := show(100 * time.Millisecond); code == 0 || out != "" {
+	ctx, giveUp := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		giveUp()
+	}()
+	if code, out := show(ctx); code == 0 || out != "" {
 		t.Errorf("without an answer: code %d, %q", code, out)
 	}
 	close(release)
-	if code, out := show(10 * time.Second); code != 0 || !strings.Contains(out, "Cluster : shop1\n") {
+	if code, out := show(t.Context()); code != 0 || !strings.Contains(out, "Cluster : shop1\n") {
 		t.Errorf("after a late answer: code %d, %q", code, out)
 	}
 }

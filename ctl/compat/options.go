@@ -88,15 +88,15 @@ func (g given) text(name string) string {
 	return ""
 }
 
+// among returns those of names that were given.
+func (g given) among(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !g.has(n) })
+}
+
 // which returns the one of names that was given. None, and two at once, are
 // wrong usage.
 func (g given) which(names ...string) (string, error) {
-	var found []string
-	for _, n := range names {
-		if g.has(n) {
-			found = append(found, n)
-		}
-	}
+	found := g.among(names)
 	switch len(found) {
 	case 1:
 		return found[0], nil

@@ -14,7 +14,8 @@ import (
 
 // words are values that the original writes as numbers, by the path of the
 // element below its object. The original numbers actions in three different
-// ways; each path has its own.
+// ways; each path has its own. Those of userw, which are parameters by names
+// that other types have, too, go under its name.
 var words = map[string]map[string]string{
 	"polling/timing":         {"0": "always", "1": "active"},
 	"agentparam/requesttype": {"0": "HEAD", "1": "GET"},
@@ -26,9 +27,9 @@ var words = map[string]map[string]string{
 	"act/action":        activation,
 	"deact/action":      activation,
 	"haltp/action":      {"RESET": "reset", "PANIC": "panic"},
-	"parameters/action": {"RESET": "reset", "PANIC": "panic"},
+	"userw/action":      {"RESET": "reset", "PANIC": "panic"},
 	"parameters/vmtype": {"0": "vsphere", "1": "kvm", "2": "xenserver"},
-	"parameters/method": {"keepalive": "keepalive", "softdog": "softdog", "ipmi": "ipmi", "none": "none"},
+	"userw/method":      {"keepalive": "keepalive", "softdog": "softdog", "ipmi": "ipmi", "none": "none"},
 }
 
 var activation = map[string]string{"1": "none", "2": "stop_group", "3": "stop_service", "4": "shutdown", "5": "reboot", "8": "panic",

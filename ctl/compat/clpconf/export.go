@@ -127,10 +127,8 @@ func (e *exporter) section(t config.Table) {
 			e.own(e.root, t.Name, k.Key, k.Text)
 		case k.Text == s.Default:
 		case t.Name == "keepalive" && e.stall != nil && (k.Key == "method" || k.Key == "action"):
-			as := *s
-			as.Alias = "parameters/" + k.Key
-			if v, ok := original(&as, k.Text); ok {
-				e.stall.set(as.Alias, v)
+			if v, ok := original(ofUserSpace(s), k.Text); ok {
+				e.stall.set("parameters/"+k.Key, v)
 			} else {
 				e.own(e.root, t.Name, k.Key, k.Text)
 			}

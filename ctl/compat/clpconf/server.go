@@ -99,14 +99,20 @@ func (i *importer) userSpace() {
 	}
 	keepalive := i.doc.table("keepalive")
 	for _, s := range config.Declared("keepalive") {
-		if path := "parameters/" + s.Name; s.Name == "method" || s.Name == "action" {
-			if leaf := i.find(n, path); leaf != nil {
-				as := *s
-				as.Alias = path
-				i.convert(keepalive, &as, leaf)
-			}
+		if s.Name != "method" && s.Name != "action" {
+			continue
+		}
+		if leaf := i.find(n, "parameters/"+s.Name); leaf != nil {
+			i.convert(keepalive, ofUserSpace(s), leaf)
 		}
 	}
+}
+
+// ofUserSpace is a key of [keepalive] as userw writes its value.
+func ofUserSpace(s *param.Spec) *param.Spec {
+	as := *s
+	as.Alias = stallAlias + "/" + s.Name
+	return &as
 }
 
 // heartbeat takes an interval or timeout from that between servers, which the
