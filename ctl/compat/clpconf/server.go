@@ -80,6 +80,7 @@ func (i *importer) globals() {
 func (i *importer) userSpace() {
 	all := i.root.child("monitor").all(stallAlias)
 	stall := i.doc.table("stall")
+	stall.source = i.root
 	if len(all) == 0 {
 		i.imply(stall, "enabled", "false")
 		i.note(Attention, i.root, "stall.enabled", "there is no userw in it, so that nothing ends a stall of user space; set it to true for shisa to do so")
