@@ -300,17 +300,15 @@ static inline void clpka_sysrq_w(void)
 #define sysfs_emit(buf, fmt, ...) scnprintf(buf, PAGE_SIZE, fmt, ##__VA_ARGS__)
 #endif
 
-#ifndef ATTRIBUTE_GROUPS	/* 3.11 */
-#define ATTRIBUTE_GROUPS(name) \
-	static const struct attribute_group name##_group = { .attrs = name##_attrs }
-#endif
-
 #if CLPKA_BEFORE(2, 6, 21)	/* misc devices had a class_device: no attributes there */
 #define this_device		class
 #define sysfs_create_group(kobj, group) ((void)(kobj), (void)(group), 0)
 #endif
 
 #if CLPKA_BEFORE(4, 1, 0)	/* attributes came after the device; they go with it */
+#undef ATTRIBUTE_GROUPS		/* 3.11; it makes a list, too, for which there is no use */
+#define ATTRIBUTE_GROUPS(name) \
+	static const struct attribute_group name##_group = { .attrs = name##_attrs }
 #define CLPKA_MISC_GROUPS(list)
 static inline int clpka_misc_register(struct miscdevice *misc, const struct attribute_group *group)
 {
