@@ -15,7 +15,7 @@ import (
 // and no action that needs a reboot window.
 type Clock struct{ Wall time.Time }
 
-func (in Clock) apply(m *Machine) { m.wall, m.wallAt = in.Wall, m.now }
+func (in Clock) apply(m *Machine) { m.wall, m.wallAt, m.calendarAt = in.Wall, m.now, m.now }
 
 // calendar returns what the calendar says now, and false when nobody knows.
 func (m *Machine) calendar() (time.Time, bool) {
@@ -52,7 +52,15 @@ func (m *Machine) maintained(w *watch) (string, bool) {
 }
 
 // announceMaintenance tells when a window of the whole server opens or closes.
+// It looks at the calendar only when that may have happened.
 func (m *Machine) announceMaintenance() {
+	if m.now < m.calendarAt {
+		return
+	}
+	m.calendarAt = always
+	if next, ok := m.until(m.maintenance); ok {
+		m.calendarAt = next
+	}
 	open, is := m.open(m.maintenance)
 	if open.String() == m.maintaining {
 		return

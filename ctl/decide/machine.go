@@ -60,6 +60,7 @@ type Machine struct {
 	wallAt        time.Duration //
 	maintenance   window.Set    // of the whole server
 	maintaining   string        // window that was announced as open
+	calendarAt    time.Duration // when that may change
 	rebootWindows window.Set
 	gated         []*finalAct // that wait until the machine may go down
 	stretch       int         // of timeouts; 0 or 1: as configured
@@ -119,8 +120,8 @@ func (m *Machine) Wake() (time.Duration, bool) {
 	if m.stretch > 1 {
 		at = append(at, m.stretchUntil)
 	}
-	if next, ok := m.until(m.maintenance); ok {
-		at = append(at, next)
+	if m.calendarAt < always {
+		at = append(at, m.calendarAt)
 	}
 	if len(at) == 0 {
 		return 0, false
@@ -134,6 +135,7 @@ func (m *Machine) install(model *config.Model) {
 	oldGroups, oldUnits, oldWatches := m.groupNamed, m.units, m.watchNamed
 	m.groups, m.watches = nil, nil
 	m.groupNamed, m.units, m.watchNamed = map[string]*group{}, map[string]*unit{}, map[string]*watch{}
+	m.calendarAt = m.now
 	m.maintenance, m.rebootWindows = mustParse(model.Server.Maintenance), mustParse(model.Reboot.Windows)
 	for _, c := range model.Groups {
 		g := oldGroups[c.Name]
@@ -285,8 +287,12 @@ func (m *Machine) observing() bool { return m.model.Mode != config.Protect }
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// never is a time before any other that can be told from now without overflow.
-const never = time.Duration(math.MinInt64 / 2)
+// never is a time before any other that can be told from now without overflow,
+// always one after any other.
+const (
+	never  = time.Duration(math.MinInt64 / 2)
+	always = time.Duration(math.MaxInt64 / 2)
+)
 
 // severity orders final actions, mildest first.
 func severity(a recovery.Action) int { return slices.Index(recovery.FinalActions(), a) }

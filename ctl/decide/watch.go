@@ -150,11 +150,13 @@ func (m *Machine) judge(w *watch, in Probed) {
 	state, d := w.cfg.Recovery.Policy.Step(before, in.Outcome)
 	w.see(m, in, state)
 	m.announce(w, in)
-	if why, held := m.heldBack(w); d.Action != recovery.NoAction && held {
-		// It stays due: what cannot be done now was not done.
-		state = before
-		d = recovery.Decision{Action: recovery.NoAction, Reason: string(d.Action) + " is withheld: " + why}
-		m.withhold(w, why)
+	if d.Action != recovery.NoAction {
+		if why, held := m.heldBack(w); held {
+			// It stays due: what cannot be done now was not done.
+			state = before
+			d = recovery.Decision{Action: recovery.NoAction, Reason: string(d.Action) + " is withheld: " + why}
+			m.withhold(w, why)
+		}
 	}
 	w.recovery = state
 	w.decide(m, d)
@@ -177,6 +179,9 @@ func (m *Machine) excuse(w *watch) string {
 		return "recovery is under way"
 	case m.targetBusy(w):
 		return w.cfg.Recovery.Target.String() + " is starting or stopping"
+	}
+	if w.cfg.Recovery.Grace == 0 {
+		return ""
 	}
 	if left := m.startedLast(w) + w.cfg.Recovery.Grace - m.now; left > 0 {
 		return fmt.Sprintf("the target was started a short time ago and has %v of grace left", left.Round(time.Second))
@@ -245,7 +250,10 @@ func (w *watch) see(m *Machine, in Probed, state recovery.State) {
 // maintenance is announced afterwards, if it still is so.
 func (m *Machine) announce(w *watch, in Probed) {
 	before := w.announced
-	if _, maintained := m.maintained(w); maintained || w.health == before || w.health == Retrying && before == Broken {
+	if w.health == before || w.health == Retrying && before == Broken {
+		return
+	}
+	if _, is := m.maintained(w); is {
 		return
 	}
 	w.announced = w.health

@@ -21,12 +21,13 @@ type World struct {
 	Broken []string // invariants that did not hold
 
 	running map[string]bool // resources
+	busy    map[string]bool // those being started or stopped
 	begun   map[decide.Op]bool
 }
 
 // New returns a world around a machine for model; nothing has happened yet.
 func New(model *config.Model) *World {
-	w := &World{World: simulate.NewWorld(model), running: map[string]bool{}, begun: map[decide.Op]bool{}}
+	w := &World{World: simulate.NewWorld(model), running: map[string]bool{}, busy: map[string]bool{}, begun: map[decide.Op]bool{}}
 	w.See, w.Ended = w.see, w.ended
 	return w
 }
@@ -42,9 +43,9 @@ func (w *World) Probe(monitor string, outcome recovery.Input) {
 func (w *World) ended(what, failure string) {
 	switch kind, name, _ := strings.Cut(what, " "); kind {
 	case "start":
-		w.running[name] = failure == ""
+		w.running[name], w.busy[name] = failure == "", false
 	case "stop":
-		w.running[name] = failure != "" && w.running[name]
+		w.running[name], w.busy[name] = failure != "" && w.running[name], false
 	}
 }
 
@@ -85,11 +86,10 @@ func (w *World) begin(op decide.Op, what string) {
 	if kind == "start" && w.running[name] {
 		w.broken("resource %s started while it runs", name)
 	}
-	for _, other := range w.Outstanding() {
-		if other == "start "+name || other == "stop "+name {
-			w.broken("two operations of resource %s at the same time", name)
-		}
+	if w.busy[name] {
+		w.broken("two operations of resource %s at the same time", name)
 	}
+	w.busy[name] = true
 }
 
 func (w *World) note(format string, args ...any) {
