@@ -358,6 +358,8 @@ func (i *importer) script(t *table, name string, leaf *Node, dir string) {
 
 // keep adds a script to the files of the result. One that is missing is
 // replaced by one that fails and says why: what must run must not be forgotten.
+// Its exit status is that of a command that is not there, with which a monitor
+// could not look, and so recovers nothing.
 func (i *importer) keep(t *table, near *Node, name, file string) {
 	if _, has := i.files[file]; has {
 		return
@@ -366,7 +368,7 @@ func (i *importer) keep(t *table, near *Node, name, file string) {
 	if !has {
 		i.note(Attention, near, t.label+"."+name, "%s was not with the configuration: write it; what stands there fails", clip(file))
 		data = fmt.Appendf(nil, "#!/bin/sh\n# %s was not with the configuration that was imported.\n"+
-			"echo \"$0 was not with the imported configuration: write it\" >&2\nexit 1\n", path.Base(file))
+			"echo \"$0 was not with the imported configuration: write it\" >&2\nexit 127\n", path.Base(file))
 	}
 	if first, _, _ := strings.Cut(string(data), "\n"); strings.HasPrefix(first, "#!") && strings.HasSuffix(first, "\r") {
 		data = []byte(strings.ReplaceAll(string(data), "\r\n", "\n"))
