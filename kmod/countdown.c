@@ -18,10 +18,8 @@
 
 #define CLPKA_PERIOD_NS		((u64)NSEC_PER_SEC)
 #define CLPKA_SILENT_NS		(3 * CLPKA_PERIOD_NS / 2)	/* a CPU that missed its timer */
-/* How long acting may take, records of a crash included, before the next CPU tries. */
-#define CLPKA_TURN_NS		((u64)NSEC_PER_SEC)
-/* How long an orderly power-off may take at least before it becomes a reset. */
-#define CLPKA_POWER_OFF_NS	(10 * (u64)NSEC_PER_SEC)
+#define CLPKA_TURN_NS		((u64)NSEC_PER_SEC)	/* to act, before the next CPU tries */
+#define CLPKA_POWER_OFF_NS	(10 * CLPKA_TURN_NS)	/* to power off in order, at least */
 #define CLPKA_STACKS		16	/* shown at most: of tasks, of CPUs */
 #define CLPKA_LINE		200	/* of a note; what is longer is broken */
 
@@ -42,11 +40,10 @@ const char * const clpka_action_names[] = { "none", "reset", "panic", "crash", "
 char clpka_notes[2][CLPKA_NOTE_MAX + 1];
 bool clpka_suspending;
 
-/* One CPU's timer, and when that CPU last looked. */
 struct clpka_cpu {
 	struct hrtimer timer;
 	bool live;
-	u64 seen;
+	u64 seen;			/* when this CPU looked last */
 };
 
 static DEFINE_PER_CPU(struct clpka_cpu, clpka_cpu);
@@ -262,7 +259,6 @@ static void clpka_start(void *unused)
 	hrtimer_start(&c->timer, ns_to_ktime(wait), HRTIMER_MODE_REL_PINNED_HARD);
 }
 
-/* Number of CPUs that watch. */
 unsigned int clpka_covered(void)
 {
 	unsigned int cpu, n = 0;
@@ -371,10 +367,7 @@ void clpka_guard_power_off(bool on)
 		handler = NULL;
 }
 
-/*
- * A hardware watchdog set a bit later than we are may still get an NMI through when
- * every CPU has its interrupts off.
- */
+/* A watchdog chip's NMI gets through even when every CPU has its interrupts off. */
 static int clpka_nmi(unsigned int type, struct pt_regs *regs)
 {
 	return clpka_expire(&clpka_main, ktime_get_mono_fast_ns()) ? NMI_HANDLED : NMI_DONE;

@@ -343,11 +343,8 @@ static const char *clpka_state(void)
 {
 	u32 flags = clpka_flags();
 
-	if (flags & CLPKA_PAUSED)
-		return "paused";
-	if (flags & CLPKA_EXPIRED)
-		return "expired";
-	return flags & CLPKA_ARMED ? "active" : "inactive";
+	return flags & CLPKA_PAUSED ? "paused" : flags & CLPKA_EXPIRED ? "expired" :
+	       flags & CLPKA_ARMED ? "active" : "inactive";
 }
 
 #define CLPKA_ATTR(_name, _format, ...)						\
