@@ -14,7 +14,7 @@ import (
 const (
 	configFile = "/etc/shisa/shisa.toml"
 	// armWait is how long the daemon may take to start and arm, in emulation.
-	armWait = 60 * time.Second
+	armWait = 2 * time.Minute
 	// pollEvery is how often the guest is asked while it starts.
 	pollEvery = 300 * time.Millisecond
 )

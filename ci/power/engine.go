@@ -1,6 +1,9 @@
 package power
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // An Engine is one countdown that can reset the guest.
 type Engine struct {
@@ -10,6 +13,10 @@ type Engine struct {
 	Device  string   // keepalive.device; empty: found by the daemon
 	Seen    string   // what the hypervisor sees when it fires
 	Source  string   // folder of the module's source code, which is built for the kernel; empty: the kernel has it
+
+	// Early is how much earlier it may fire than another: when pings go through threads
+	// of the kernel, the last one before the strike may be the last that arrives.
+	Early time.Duration
 
 	// GoesOn: it does not stop when the machine is reset by something else, a panic
 	// for one, and resets it once more. A real machine's firmware stops its BMC's
@@ -37,7 +44,7 @@ var Engines = []Engine{
 	{
 		// Its driver is outside the watchdog core and takes /dev/watchdog itself
 		// (drivers/char/ipmi/ipmi_watchdog.c). The daemon talks to /dev/ipmi0.
-		Name: "bmc", Method: "ipmi", Seen: "RESET", GoesOn: true,
+		Name: "bmc", Method: "ipmi", Seen: "RESET", GoesOn: true, Early: time.Second,
 		FeedModules: []string{"ipmi_watchdog"}, FeedDevice: "/dev/watchdog",
 	},
 	{

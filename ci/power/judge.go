@@ -53,7 +53,7 @@ func judge(c Case, strike time.Time, events []vm.Event, waited Window) (seen str
 	case c.Fault.Feeder && ping.Kind == "":
 		err = errors.New("reset before the first ping")
 	default:
-		err = errors.Join(inWindow(c.Fault.Window, reset.Time.Sub(due), waited), rightReset(c, seen))
+		err = errors.Join(inWindow(c.window(), reset.Time.Sub(due), waited), rightReset(c, seen))
 	}
 	return seen, lateness, err
 }
@@ -67,6 +67,15 @@ func inWindow(w Window, lateness time.Duration, waited Window) error {
 	}
 	return fmt.Errorf("reset %v after it was due; from %v early to %v late is right, and the host kept the guest waiting for %v before and %v after",
 		lateness.Round(time.Millisecond), w.Early, w.Late, waited.Early.Round(time.Millisecond), waited.Late.Round(time.Millisecond))
+}
+
+// window is when the case's reset has to be seen.
+func (c Case) window() Window {
+	w := c.Fault.Window
+	if !c.Fault.Feeder {
+		w.Early += c.Engine.Early
+	}
+	return w
 }
 
 // rightReset checks that the engine fired, or that the kernel panicked where it

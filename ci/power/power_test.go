@@ -122,6 +122,8 @@ func TestJudge(t *testing.T) {
 		{"too late", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "reset 4s after it was due", Window{}},
 		{"late on a busy host", "softdog", "sigstop", []vm.Event{at(due+4, vm.KindReset)}, "RESET", 4000, "", Window{Late: 3 * time.Second}},
 		{"early after a busy time", "softdog", "sigstop", []vm.Event{at(due-3, vm.KindReset)}, "RESET", -3000, "", Window{Early: 2 * time.Second}},
+		{"the BMC's last ping did not arrive", "bmc", "hog", []vm.Event{at(due-2.25, vm.KindReset)}, "RESET", -2250, "", Window{}},
+		{"softdog's did", "softdog", "hog", []vm.Event{at(due-2.25, vm.KindReset)}, "RESET", -2250, "after it was due", Window{}},
 		{"none", "softdog", "sigstop", []vm.Event{before}, "none", 0, "the hypervisor saw none and no reset", Window{}},
 		{"two", "softdog", "sigstop", []vm.Event{at(due, vm.KindReset), at(due+9, vm.KindReset)}, "RESET,RESET", 0, "RESET is right", Window{}},
 		{"the wrong engine", "softdog", "sigstop", []vm.Event{at(due, vm.KindWDT), at(due, vm.KindReset)}, "WATCHDOG,RESET", 0, "RESET is right", Window{}},

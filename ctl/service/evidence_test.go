@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"shisa/ctl/keepalive/drivers/ipmi"
@@ -270,23 +271,28 @@ func TestEvidenceThatIsNotThere(t *testing.T) {
 	}
 }
 
+// A BMC that never answers does not keep the service from starting.
 func TestBMCThatHangs(t *testing.T) {
-	s := fixtureScene(t)
-	hang := make(chan struct{})
-	done := make(chan struct{})
-	s.bmc = func() (*ipmi.BMC, error) {
-		return ipmi.NewBMC(func(byte, byte, []byte) ([]byte, error) { <-hang; return nil, errors.New("too late") },
-			func() error { close(done); return nil }), nil
-	}
-	var failed []string
-	s.fails = func(what string, err error) { failed = append(failed, what+": "+err.Error()) }
-	e, _ := s.gather(oldRun(), nil)
-	if e.BMC != nil || len(failed) != 1 || !strings.Contains(failed[0], "no answer within 2s") {
-		t.Errorf("%+v, told of %q", e.BMC, failed)
-	}
-	s.fails = nil
-	close(hang)
-	<-done
+	synctest.Test(t, func(t *testing.T) {
+		s := fixtureScene(t)
+		hang, closed := make(chan struct{}), false
+		s.bmc = func() (*ipmi.BMC, error) {
+			return ipmi.NewBMC(func(byte, byte, []byte) ([]byte, error) { <-hang; return nil, errors.New("too late") },
+				func() error { closed = true; return nil }), nil
+		}
+		var failed []string
+		s.fails = func(what string, err error) { failed = append(failed, what+": "+err.Error()) }
+		begun := time.Now()
+		e, _ := s.gather(oldRun(), nil)
+		if e.BMC != nil || len(failed) != 1 || !strings.Contains(failed[0], "no answer within 2s") || time.Since(begun) != bmcTime {
+			t.Errorf("after %v: %+v, told of %q", time.Since(begun), e.BMC, failed)
+		}
+		close(hang)
+		synctest.Wait()
+		if !closed {
+			t.Error("the BMC is not closed in the end")
+		}
+	})
 }
 
 // Whatever a BMC or pstore hold, it is read without harm.
