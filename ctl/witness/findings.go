@@ -74,7 +74,8 @@ func (w *Witness) note(e flight.Entry) {
 func (w *Witness) scan(ctx context.Context, set *bpf.Set) {
 	var symbols stall.Symbols
 	tasks, disks := newEpisodes(), newEpisodes()
-	for sleep(ctx, scanEvery) {
+	iterator := len(set.Tasks.Choices()) > 0 // by which a look takes a millisecond, and through /proc a hundred
+	w.say("look at tasks and disks", onThread(ctx, scanEvery, iterator, func() {
 		// Both at once: to name addresses for the first time takes a while.
 		stalled, terr := set.Tasks.Scan()
 		var late []blockio.Request
@@ -89,7 +90,7 @@ func (w *Witness) scan(ctx context.Context, set *bpf.Set) {
 		if terr == nil {
 			w.tasks(stalled, tasks, &symbols, time.Now())
 		}
-	}
+	}))
 }
 
 // tasks turns the stalled tasks of one scan into evidence and events.

@@ -356,6 +356,23 @@ func TestScribe(t *testing.T) {
 	}
 }
 
+func TestOnThread(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	looks := 0
+	if err := onThread(ctx, time.Millisecond, true, func() {
+		if looks++; looks == 3 {
+			cancel()
+		}
+	}); err != nil || looks != 3 {
+		t.Errorf("%d looks, %v", looks, err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if err := onThread(cancelled, time.Hour, false, func() { t.Error("looked") }); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestParseLine(t *testing.T) {
 	for line, want := range map[string]notice{
 		"web":        {name: "web", beat: true},
