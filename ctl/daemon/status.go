@@ -39,8 +39,9 @@ func (d *Daemon) Status(context.Context) (api.Status, error) {
 	}
 	s.Suppression = d.suppression(model, view, s)
 	s.Groups = d.groups(model, view)
+	states := d.sched.States()
 	for i, v := range view.Monitors {
-		s.Monitors = append(s.Monitors, d.monitor(model.Monitors[i], v))
+		s.Monitors = append(s.Monitors, d.monitor(model.Monitors[i], v, states[v.Name].Next))
 	}
 	s.Problems = problems(&s)
 	s.Level = api.LevelOK
@@ -136,7 +137,7 @@ var resourceStates = map[decide.ResourceState]api.State{
 	decide.Stopping: api.Stopping, decide.StartFailed: api.StartFailed, decide.StopFailed: api.StopFailed,
 }
 
-func (d *Daemon) monitor(c config.Monitor, v decide.MonitorView) api.Monitor {
+func (d *Daemon) monitor(c config.Monitor, v decide.MonitorView, next time.Time) api.Monitor {
 	p := c.Recovery.Policy
 	m := api.Monitor{
 		Name: c.Name, Type: c.Type, Alias: d.parts.Types.Monitors[c.Type].Alias, Comment: c.Comment, Target: c.Target,
@@ -156,8 +157,8 @@ func (d *Daemon) monitor(c config.Monitor, v decide.MonitorView) api.Monitor {
 	case m.Verdict != api.NotYet:
 		m.State = api.MonitorProbing
 	}
-	if st, ok := d.sched.State(c.Name); ok && v.Probing {
-		m.NextProbe = st.Next
+	if v.Probing {
+		m.NextProbe = next
 	}
 	return m
 }

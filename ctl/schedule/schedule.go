@@ -228,11 +228,28 @@ type State struct {
 
 // State returns the state of a monitor; ok is false when there is none.
 func (s *Scheduler) State(name string) (st State, ok bool) {
-	err := s.with(name, func(e *entry) {
-		st = State{Next: e.next, Suspended: e.suspended, Watched: e.prober.watching, WatchErr: e.prober.watchErr}
-		if e.run != nil {
-			st.Since, st.Stuck = e.run.begin, e.run.timedOut
-		}
-	})
+	err := s.with(name, func(e *entry) { st = e.state() })
 	return st, err == nil
+}
+
+// States returns the states of all monitors by name. Asking for one after the
+// other would take turns with every probe of a busy scheduler.
+func (s *Scheduler) States() map[string]State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[string]State, len(s.entries))
+	for name, e := range s.entries {
+		if !e.removed {
+			all[name] = e.state()
+		}
+	}
+	return all
+}
+
+func (e *entry) state() State {
+	st := State{Next: e.next, Suspended: e.suspended, Watched: e.prober.watching, WatchErr: e.prober.watchErr}
+	if e.run != nil {
+		st.Since, st.Stuck = e.run.begin, e.run.timedOut
+	}
+	return st
 }
