@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ulikunitz/xz"
@@ -42,7 +43,11 @@ func (b *build) debs(_ context.Context, packages []*pkg) ([]string, error) {
 
 // deb makes the archive of deb(5): an ar file of three members.
 func (b *build) deb(p *pkg, arch string) ([]byte, error) {
-	files := sorted(append(p.files, b.debDocs(p)...))
+	// dpkg asks about every new version of a configuration that was edited, which
+	// stops an unattended upgrade. The postinst script puts it there when it is
+	// missing, and nobody ever overwrites it.
+	laid := slices.DeleteFunc(slices.Clone(p.files), func(f file) bool { return f.conf })
+	files := sorted(append(laid, b.debDocs(p)...))
 	control, err := b.control(p, arch, files)
 	if err != nil {
 		return nil, err
@@ -89,13 +94,9 @@ func xzTar(w io.Writer, prefix string, files []file, epoch int64) error {
 
 // control makes the files that dpkg keeps for itself.
 func (b *build) control(p *pkg, arch string, files []file) ([]file, error) {
-	var sums, conf strings.Builder
+	var sums strings.Builder
 	for _, f := range files {
-		switch {
-		case f.dir || f.link != "":
-		case f.conf:
-			conf.WriteString(f.path + "\n")
-		default:
+		if !f.dir && f.link == "" {
 			fmt.Fprintf(&sums, "%x  %s\n", md5.Sum(f.data), strings.TrimPrefix(f.path, "/"))
 		}
 	}
@@ -109,9 +110,6 @@ func (b *build) control(p *pkg, arch string, files []file) ([]file, error) {
 	}
 	fields += "Section: admin\nPriority: optional\nHomepage: " + homepage + "\n" + "Description: " + p.summary + "\n " + strings.ReplaceAll(p.description, "\n", "\n ") + "\n"
 	all := []file{{path: "/control", mode: 0o644, data: []byte(fields)}, {path: "/md5sums", mode: 0o644, data: []byte(sums.String())}}
-	if conf.Len() > 0 {
-		all = append(all, file{path: "/conffiles", mode: 0o644, data: []byte(conf.String())})
-	}
 	for _, s := range maintainerScripts {
 		text, err := os.ReadFile(filepath.Join("packaging/deb", p.name, s))
 		if os.IsNotExist(err) {

@@ -209,6 +209,7 @@ func (l *layout) fromProgram(ctx context.Context, shisa string) {
 		return
 	}
 	l.text("/etc/shisa/shisa.toml", conf+"\n")
+	l.text("/usr/share/shisa/shisa.toml", conf+"\n") // where the deb takes the former from
 	for shell, to := range map[string]string{
 		"bash": "/usr/share/bash-completion/completions/shisa",
 		"zsh":  "/usr/share/zsh/site-functions/_shisa",
