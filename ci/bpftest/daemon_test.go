@@ -194,17 +194,15 @@ func (d guestDaemon) choices() {
 	}
 }
 
-// provoke does it all at the same time, for the guest is slow.
+// provoke does it all at the same time, for the guest is slow. The kernel leaves a
+// twentieth of the CPU that is taken to others (sched_rt_runtime_us); who gets
+// none at all is for the tests of bpf/stall.
 func (d guestDaemon) provoke() {
 	d.Helper()
 	d.sh("(sleep 4711 & echo $! >/run/worker); sleep 0.2; shisa monitor test worker")
 	d.sh(`while pidof modprobe >/dev/null; do sleep 0.1; done
 		hurt read /dev/nullb0 >/dev/null 2>&1 &
-		# Nine seconds in ten for real time: the daemon must go on, too.
-		echo 10000000 >/proc/sys/kernel/sched_rt_period_us
-		echo 9000000 >/proc/sys/kernel/sched_rt_runtime_us
 		hurt spin 1 50 60 >/dev/null 2>&1 &
-		hurt spin 1 0 60 >/dev/null 2>&1 &
 		echo "web 500ms" >/run/shisa/beat.pipe
 		mkdir -p /cg && mount -t cgroup2 cg /cg && echo +memory >/cg/cgroup.subtree_control && mkdir /cg/small && echo 20M >/cg/small/memory.max
 		echo 0 >/cg/small/memory.swap.max
@@ -218,7 +216,7 @@ func (d guestDaemon) provoke() {
 		d.Log(d.await(want.code, want.subject).Text)
 	}
 	kinds, begin := map[string]bool{}, time.Now()
-	for !kinds["is blocked in the kernel"] || !kinds["takes a CPU for itself"] || !kinds["gets no CPU"] {
+	for !kinds["is blocked in the kernel"] || !kinds["takes a CPU for itself"] {
 		if time.Since(begin) > eventTime {
 			d.Fatalf("of stalled tasks only: %v\n%s", kinds, d.sh("tail -n 30 /run/shisad.log"))
 		}
