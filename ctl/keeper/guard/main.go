@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"shisa/ctl/beat"
 	"shisa/ctl/keepalive"
 	"shisa/ctl/keeper/wire"
 	"shisa/ctl/keeper/witness"
@@ -130,6 +131,9 @@ func (k *Keeper) leave() error {
 	}
 	for _, p := range k.posts {
 		if p.armed.Load() {
+			if k.state == wire.Down {
+				p.rest(beat.Now())
+			}
 			k.Tell(fmt.Sprintf("leaving with %s armed: it fires in %v unless a keeper arms it again", p.guard.Device, p.granted.Timeout))
 		}
 	}
