@@ -90,9 +90,19 @@ func peer(c net.Conn) Caller {
 	}
 	caller.Name = "uid " + strconv.Itoa(caller.UID)
 	if caller.UID == 0 {
-		caller.Name = "root" // without asking the user database, which may hang
-	} else if u, err := user.LookupId(strconv.Itoa(caller.UID)); err == nil {
-		caller.Name = u.Username
+		caller.Name = "root"
 	}
 	return caller
+}
+
+// named looks up what other users are called. It may take as long as the disk that
+// the user database is on.
+func named(c Caller) Caller {
+	if !c.known || c.UID == 0 {
+		return c
+	}
+	if u, err := user.LookupId(strconv.Itoa(c.UID)); err == nil {
+		c.Name = u.Username
+	}
+	return c
 }

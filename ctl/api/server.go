@@ -96,7 +96,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:    idleTime,
 		MaxHeaderBytes: headerLimit,
 		BaseContext:    func(net.Listener) context.Context { return ctx },
-		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return WithCaller(ctx, peer(c)) },
+		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return WithCaller(ctx, c.(*visit).who) },
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -108,7 +108,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			server.Close() //nolint:errcheck // what matters is that Serve returns
 		}
 	})
-	err := server.Serve(l)
+	err := server.Serve(newGate(l))
 	if !stop() {
 		<-stopped
 		err = nil
@@ -128,6 +128,7 @@ func (s *Server) handler(wg *sync.WaitGroup) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		wg.Add(1)
 		defer wg.Done()
+		r = r.WithContext(WithCaller(r.Context(), named(CallerFrom(r.Context()))))
 		if _, pattern := mux.Handler(r); pattern == "" {
 			s.miss(w, r, mux)
 			return

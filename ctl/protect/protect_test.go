@@ -420,3 +420,44 @@ func TestMissingBeat(t *testing.T) {
 		t.Errorf("the keeper holds %q", h)
 	}
 }
+
+// The original went on with the old address of a BMC after a change. Whatever is
+// changed about a countdown is in force when the change is applied, and what is told
+// of it is told by the countdown itself.
+func TestFix111EachSettingIsInForce(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*config.Model)
+		want   []string // done to the engines, in any order
+	}{
+		{"timeout", func(m *config.Model) { m.Stall.Timeout = 40 * time.Second }, []string{"watchdog0 arm 35s reset", "watchdog1 arm 1m5s reset"}},
+		{"interval", func(m *config.Model) { m.Stall.Interval = 4 * time.Second }, []string{"watchdog0 arm", "watchdog1 arm"}},
+		{"action", func(m *config.Model) { m.Keepalive.Action = keepalive.Panic }, []string{"watchdog0 arm 55s panic"}},
+		{"backstop's action", func(m *config.Model) { m.Keepalive.BackstopAction = keepalive.PowerOff }, []string{"watchdog1 arm 1m25s power_off"}},
+		{"margin", func(m *config.Model) { m.Keepalive.Margin = 60 * time.Second }, []string{"watchdog1 arm 1m55s reset"}},
+		{"no backstop", func(m *config.Model) { m.Keepalive.Backstop = "none" }, []string{"watchdog1 disarm"}},
+		{"device", func(m *config.Model) {
+			m.Keepalive.Method, m.Keepalive.Device, m.Keepalive.Backstop = "wdt", "/dev/watchdog1", "none"
+		}, []string{"watchdog0 disarm", "watchdog1 arm"}},
+		{"not at all", func(m *config.Model) { m.Stall.Enabled = false }, []string{"watchdog0 disarm", "watchdog1 disarm"}},
+		{"observe", func(m *config.Model) { m.Mode = config.Observe }, []string{"watchdog0 disarm", "watchdog1 disarm"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			b.Configure(t.Context(), model(), "")
+			b.done()
+			b.Configure(t.Context(), model(tt.change), "")
+			got := b.done()
+			for _, want := range tt.want {
+				if !slices.ContainsFunc(got, func(line string) bool { return strings.HasPrefix(line, want) }) {
+					t.Errorf("done to the engines: %q, want %q", got, tt.want)
+				}
+			}
+			if e := b.View().Protection.Primary; e != nil && e.Armed && !slices.Contains(got, fmt.Sprintf("%s arm %v %s", filepath.Base(e.Device), e.TimeoutMS.D().Round(time.Second), e.Action)) &&
+				slices.ContainsFunc(got, func(line string) bool { return strings.HasPrefix(line, filepath.Base(e.Device)+" arm") }) {
+				t.Errorf("shown: %v %s, done: %q", e.TimeoutMS, e.Action, got)
+			}
+		})
+	}
+}
