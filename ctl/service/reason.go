@@ -43,5 +43,5 @@ func (p *process) reason(ctx context.Context, s scene) (v why.Verdict, up bool) 
 
 // doctor looks at what the machine offers.
 func (p *process) doctor(ctx context.Context) (api.Doctor, error) {
-	return doctor.Examine(ctx, p.daemon.Model(), doctor.Options{Keeper: p.protect.View().Protection.Keeper.PID, Witnesses: true, Types: p.types})
+	return doctor.Examine(ctx, p.daemon.Model(), doctor.Options{Keeper: p.protect.View().Protection.Keeper.PID, Running: p.witness.Checks(), Types: p.types})
 }
