@@ -33,7 +33,7 @@ func (d *Daemon) Status(context.Context) (api.Status, error) {
 		Stretch:  d.stretched.view(),
 		Store:    d.storeStatus(),
 		Groups:   []api.Group{},
-		Monitors: []api.Monitor{},
+		Monitors: make([]api.Monitor, 0, len(view.Monitors)),
 		Problems: []api.Problem{},
 		LastBoot: d.parts.Reason,
 	}

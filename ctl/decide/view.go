@@ -65,6 +65,8 @@ type MonitorView struct {
 func (m *Machine) View() View {
 	v := View{Service: m.service.state, Held: m.allHeld, Rescue: m.rescue, Actions: m.limiter.count,
 		Maintenance: m.maintaining, Stretch: m.stretch, StretchUntil: m.stretchUntil}
+	v.Groups, v.Resources = make([]GroupView, 0, len(m.groups)), make([]ResourceView, 0, len(m.units))
+	v.Monitors = make([]MonitorView, 0, len(m.watches))
 	for _, f := range m.gated {
 		v.Waiting = append(v.Waiting, WaitingView{f.subject, f.action, f.waitsFor()})
 	}
