@@ -215,18 +215,10 @@ func (d guestDaemon) provoke() {
 	} {
 		d.Log(d.await(want.code, want.subject).Text)
 	}
-	kinds, begin := map[string]bool{}, time.Now()
-	for !kinds["is blocked in the kernel"] || !kinds["takes a CPU for itself"] {
-		if time.Since(begin) > eventTime {
-			d.Fatalf("of stalled tasks only: %v\n%s", kinds, d.sh("tail -n 30 /run/shisad.log"))
-		}
-		for _, e := range d.events("task-stalled") {
-			if strings.Contains(e.Text, "hurt") && !kinds[e.Fields["what"]] {
-				kinds[e.Fields["what"]] = true
-				d.Log(e.Text)
-			}
-		}
-		time.Sleep(200 * time.Millisecond)
+	// Whether one task has nine tenths of a CPU depends on what else the host does:
+	// it is told here, and tested with bpf/stall.
+	for _, e := range d.events("task-stalled") {
+		d.Log(e.Text)
 	}
 	d.sh("killall hurt")
 	d.Log(d.await("task-goes-on", "task/hurt").Text)
