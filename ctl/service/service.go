@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"time"
@@ -189,6 +190,8 @@ func (p *process) serve(ctx context.Context, model *config.Model, out io.Writer)
 	if err != nil {
 		return err
 	}
+	told := listen() // before anybody can know that we run
+	defer signal.Stop(told)
 	serving, endServing := context.WithCancel(ctx)
 	defer endServing()
 	var wg sync.WaitGroup
@@ -198,7 +201,7 @@ func (p *process) serve(ctx context.Context, model *config.Model, out io.Writer)
 		}
 	})
 	wg.Go(func() { p.beatAPI(serving, p.socket(model)) })
-	wg.Go(func() { p.signals(serving) })
+	wg.Go(func() { p.signals(serving, told) })
 	wg.Go(func() { p.watchdog(serving) })
 	wg.Go(func() { p.runWitness(serving) })
 	if p.flags.front {

@@ -30,20 +30,24 @@ func stopping() { notify(daemon.SdNotifyStopping) }
 // depends on it.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
-// signals understands signals until ctx is done:
-//
-//	SIGHUP            read the configuration again
-//	SIGTERM, SIGINT   stop; what that means depends on who asked, see stop
-func (p *process) signals(ctx context.Context) {
+// listen begins to take the signals that shisad understands.
+func listen() chan os.Signal {
 	// What resources have left behind may write to a pipe of ours; that it is
 	// broken is then an error of theirs and not their death.
 	signal.Ignore(unix.SIGPIPE)
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, unix.SIGHUP, unix.SIGTERM, unix.SIGINT)
-	defer signal.Stop(c)
+	return c
+}
+
+// signals understands signals until ctx is done:
+//
+//	SIGHUP            read the configuration again
+//	SIGTERM, SIGINT   stop; what that means depends on who asked, see stop
+func (p *process) signals(ctx context.Context, told <-chan os.Signal) {
 	for {
 		select {
-		case s := <-c:
+		case s := <-told:
 			if s == unix.SIGHUP {
 				p.reload(ctx)
 				continue
