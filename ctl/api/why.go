@@ -1,9 +1,9 @@
 package api
 
 import (
-	"shisa/bpf/timeline"
 	"time"
 
+	"shisa/bpf/timeline"
 	"shisa/ctl/event"
 	"shisa/ctl/why"
 )
