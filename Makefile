@@ -67,6 +67,7 @@ vm-power-test: deps ## stalls in guests, judged by the hypervisor; one line a ca
 
 bench: deps build ## figures, one line each, beside the peers'
 	@$(GO) run ./ci/bench
+	@$(GO) run ./ci/bpftest/bench
 	@$(GO) run ./ci/kmod --bench --kernel 6.1
 
 kmod: ## build the kernel module against KDIR=

@@ -80,6 +80,7 @@ func (b *build) shisa(ctx context.Context) (*pkg, error) {
 	l.tree("packaging/files", "/")
 	l.text("/usr/share/shisa/version", b.version+"\n")
 	l.text("/usr/lib/systemd/system-preset/80-shisa.preset", "enable "+strings.Join(b.units, "\nenable ")+"\n")
+	l.copy("bpf/include/shisa-beat.h", "/usr/share/shisa/shisa-beat.h", 0o644)
 	l.copy("README.md", "/usr/share/doc/shisa/README.md", 0o644)
 	l.fromProgram(ctx, bin["shisa"])
 	l.originals()
