@@ -52,6 +52,7 @@ func (s scene) gather(run *store.Run, seen []byte) (why.Evidence, []byte) {
 	}
 	records := s.pstore()
 	e.Watchdog, e.Logins, e.Unclean = s.watchdogs(), s.logins(), s.unclean()
+	e.Closed = len(e.Unclean) == 0 && s.journals()
 	for _, r := range records {
 		if c, ok := r.crash(); ok {
 			e.Crashes = append(e.Crashes, c)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"encoding/binary"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -54,4 +55,15 @@ func (s scene) unclean() []string {
 		}
 	}
 	return all
+}
+
+// journals reports whether journald keeps its files on disk and has gone on with
+// them in this boot: what it found open it has put aside then.
+func (s scene) journals() bool {
+	for _, path := range s.glob("var/log/journal/*/system.journal") {
+		if info, err := os.Stat(path); err == nil && info.ModTime().After(s.now.Booted) {
+			return true
+		}
+	}
+	return false
 }

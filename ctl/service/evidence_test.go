@@ -309,3 +309,24 @@ func FuzzEvidence(f *testing.F) {
 		entry(ipmi.Record{Type: standardRecord, Raw: logged(sensor, event, offset, offset)})
 	})
 }
+
+// A journal that goes on in this boot was closed in the last one; one of another
+// machine, or one that nobody writes any more, says nothing.
+func TestJournals(t *testing.T) {
+	for name, tt := range map[string]struct {
+		at   time.Time
+		want bool
+	}{"goes on": {booted.Add(time.Minute), true}, "left alone": {end, false}} {
+		t.Run(name, func(t *testing.T) {
+			s := &scene{root: t.TempDir()}
+			s.now.Booted = booted
+			if s.journals() {
+				t.Error("there is no journal")
+			}
+			s.put(t, "var/log/journal/1234/system.journal", tt.at, nil)
+			if got := s.journals(); got != tt.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}

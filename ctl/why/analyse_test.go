@@ -124,6 +124,9 @@ var cases = map[string]struct {
 		e.Run.Leaving, e.Run.Armed = leaving("poweroff", 2*time.Minute), []Countdown{onDown, bmc}
 		e.BMC = &BMC{Expired: true, Restart: "watchdog", By: ByTimer}
 	}), want{ShutdownStall, Certain, "", "reset", []string{"hung (shisa had come to: groups stopped)", "a power-off had been ordered by root"}, []string{"its watchdog timer has expired"}}},
+	"sound, but the machine took long to start": {cutOff(func(e *Evidence) {
+		e.Run.Leaving, e.Run.Armed, e.Closed = leaving("reboot", 95*time.Second), []Countdown{onDown}, true
+	}), want{Ordered, Likely, "", "reboot", nil, nil}},
 	"shutdown hung, only the clock says so": {cutOff(func(e *Evidence) { e.Run.Leaving, e.Run.Armed = leaving("reboot", 95*time.Second), []Countdown{onDown} }),
 		want{ShutdownStall, Likely, "", "reset", []string{"hung"}, []string{"95 s passed; the countdown of the shutdown was set to 90 s"}}},
 	"shutdown hung and the keeper wrote it down": {cutOff(func(e *Evidence) {

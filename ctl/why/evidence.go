@@ -13,6 +13,7 @@ type Evidence struct {
 	Crashes  []Crash    // what the kernel left in pstore
 	Logins   Logins     // login records
 	Unclean  []string   // files that other services found unclosed at this boot
+	Closed   bool       // systemd's journal was closed at the end of that boot, which it is by the last of all services
 }
 
 // Boot is the running kernel.
