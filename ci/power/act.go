@@ -31,7 +31,9 @@ type act struct {
 
 // play is the course of every case.
 func (a *act) play(ctx context.Context) error {
-	if err := a.prepare(ctx); err != nil {
+	early, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	if err := a.prepare(early); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
 	if err := a.hit(ctx); err != nil {
@@ -113,6 +115,11 @@ var hypervisor = []string{vm.KindReset, vm.KindStopped, vm.KindWDT, vm.KindPanic
 // acted reports whether the event is one of those, after the strike.
 func (a *act) acted(e vm.Event) bool {
 	return e.Time.After(a.strike) && slices.Contains(hypervisor, e.Kind)
+}
+
+// actedSince reports whether anything was done to the machine after that.
+func (a *act) actedSince(t time.Time) bool {
+	return slices.ContainsFunc(a.guest.Events(), func(e vm.Event) bool { return e.Time.After(t) && slices.Contains(hypervisor, e.Kind) })
 }
 
 // note puts what was seen into the result.

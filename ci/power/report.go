@@ -23,6 +23,7 @@ type Result struct {
 	WaitedMS   int64    `json:"waited_ms"`             // the host kept the guest's CPUs waiting, from the strike on
 	Cause      string   `json:"cause,omitempty"`       // that shisa named
 	Reason     string   `json:"reason,omitempty"`      // why it did not pass
+	Again      string   `json:"again,omitempty"`       // why a first try did not come to the strike; empty: there was none
 	Events     []string `json:"events"`                // with the time since the strike
 	TookMS     int64    `json:"took_ms"`
 }
@@ -39,6 +40,9 @@ func (r Result) String() string {
 	line := fmt.Sprintf("%s %s %s %s %s lateness_ms=%s", verdict, r.Kernel, r.Engine, r.Fault, r.Seen, late)
 	if r.Cause != "" {
 		line += " cause=" + r.Cause
+	}
+	if r.Again != "" {
+		line += " again=" + strconv.Quote(r.Again)
 	}
 	if r.Reason != "" {
 		line += " reason=" + strconv.Quote(r.Reason)
