@@ -57,7 +57,7 @@ generate: ## regenerate what is generated
 	@$(GO) generate ./...
 
 vm-test: deps ## tests inside guests, for every kernel of ci/kernels.txt or KERNEL=
-	@SHISA_VM=1 SHISA_VM_KERNEL='$(KERNEL)' $(GO) test -count=1 -p 1 -timeout 120m ./ci/vm/... ./ci/bpftest/... ./ci/claims ./ctl/keeper ./ctl/keepalive/drivers
+	@SHISA_VM=1 SHISA_VM_KERNEL='$(KERNEL)' $(GO) test -count=1 -p 1 -timeout 120m ./ci/vm/... ./ci/bpftest/... ./ci/claims ./ci/finals ./ctl/keeper ./ctl/keepalive/drivers
 
 distro-test: deps ## packages and units on installed systems (Debian 11, 12, 13), booted with systemd; SUITE=
 	@SHISA_VM=1 SHISA_DISTRO='$(SUITE)' $(GO) test -count=1 -timeout 120m -v ./ci/distro

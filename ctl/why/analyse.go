@@ -121,6 +121,7 @@ func intended(q *inquiry) (Verdict, bool) {
 	line := Line{"shisa's journal", fmt.Sprintf("before acting, at %s: %s for %s, because %s", clock(in.At), in.Action, or(in.Subject, "the server"), in.Reason)}
 	v := Verdict{Cause: OurAction, Confidence: Certain, Subject: in.Subject, Action: in.Action, Evidence: []Line{line},
 		Summary: fmt.Sprintf("shisa itself did it: %s, because %s.", deed(in.Action), trim(in.Reason))}
+	v.Evidence = append(v.Evidence, q.tried(in)...)
 	if name, ok := strings.CutPrefix(in.Subject, "monitor/"); ok {
 		v.Mend = "look into the cause: shisa why " + name
 	}

@@ -70,6 +70,13 @@ var cases = map[string]struct {
 	"we reset it after a milder action failed": {cutOff(func(e *Evidence) {
 		e.Run.Intents = []Intent{{Action: "reboot", Reason: "x", Outcome: "failed: no init"}, {At: noon, Action: "reset", Reason: "x", Subject: "monitor/web"}}
 	}), want{OurAction, Certain, "", "reset", []string{"a reset, because x"}, nil}},
+	"the next harder one, after one that failed": {cutOff(func(e *Evidence) {
+		e.Run.Intents = []Intent{
+			{At: noon.Add(-2 * time.Hour), Action: "bmc_cycle", Subject: "monitor/web", Outcome: "failed: long ago"},
+			{At: noon.Add(-time.Minute), Action: "bmc_reset", Subject: "monitor/web", Outcome: "failed: the BMC does not answer"},
+			{At: noon, Action: "reset", Subject: "monitor/web", Reason: "x"},
+		}
+	}), want{OurAction, Certain, "", "reset", []string{"a reset, because x"}, []string{"tried before, at 2026-11-23 11:59:00: bmc_reset; failed: the BMC does not answer"}}},
 	"we panicked it on purpose": {cutOff(func(e *Evidence) {
 		e.Run.Intents = []Intent{{At: noon, Action: "panic", Reason: "database is gone", Subject: "monitor/db"}}
 		e.Crashes = []Crash{{File: "dmesg-efi-1", At: noon, Kind: "Panic", Lines: []string{"sysrq: Trigger a crash", "Kernel panic - not syncing: sysrq triggered crash"}}}

@@ -53,6 +53,20 @@ func (q *inquiry) open() (Intent, bool) {
 	return q.Run.Intents[n-1], true
 }
 
+// triedWithin is how long before an action milder ones count as steps towards it.
+const triedWithin = 10 * time.Minute
+
+// tried are the actions that were to do the same before, and failed.
+func (q *inquiry) tried(in Intent) []Line {
+	var lines []Line
+	for _, i := range q.Run.Intents {
+		if i.Outcome != "" && i.Subject == in.Subject && i.At.Before(in.At) && in.At.Sub(i.At) < triedWithin {
+			lines = append(lines, Line{"shisa's journal", fmt.Sprintf("tried before, at %s: %s; %s", clock(i.At), i.Action, i.Outcome)})
+		}
+	}
+	return lines
+}
+
 // words returns what the keeper said last, unless it took it back. The last
 // record of an episode knows most; a warning counts when nothing came after.
 func (q *inquiry) words() (Words, bool) {
