@@ -28,7 +28,6 @@ const (
 // A final is a final action with what the hypervisor has to see of it.
 type final struct {
 	action string
-	more   string // configuration beside it
 	want   []string
 	causes []string // that shisa may name after the next boot
 	says   string   // part of its answer
