@@ -359,12 +359,17 @@ func (p *Protect) Disarm(ctx context.Context, reason string) error {
 	defer p.configuring.Unlock()
 	p.mu.Lock()
 	p.orders = nil
-	nothing := p.lost != nil || p.pageErr != nil
+	lost, alone := p.lost != nil, p.pageErr != nil
 	p.mu.Unlock()
-	if nothing {
+	if alone {
 		return nil
 	}
+	// One that did not answer a moment ago may answer now: left alone, it would have
+	// its countdown fire after a deliberate stop.
 	s, err := p.client.Disarm(ctx, reason)
+	if lost && errors.Is(err, keeper.ErrAbsent) {
+		return nil
+	}
 	for _, e := range s.Engines {
 		if e.Driver != "none" && !e.Armed {
 			p.o.Emit(event.KeepaliveDisarmed.New("keepalive/"+string(e.Role), "role", title(e.Role), "engine", engineName(e), "reason", reason))

@@ -381,6 +381,29 @@ func TestNoKeeper(t *testing.T) {
 	}
 }
 
+// A keeper that could not be reached for a moment is disarmed by a deliberate stop all
+// the same, whether anybody has noticed yet that it is back or not.
+func TestDisarmAfterAnAbsence(t *testing.T) {
+	b := newBench(t)
+	b.Configure(t.Context(), model(), "")
+	b.options.Program = "" // nobody starts another one
+	b.Protect = protect.New(b.options)
+	away := b.options.Socket + ".away"
+	if err := os.Rename(b.options.Socket, away); err != nil {
+		t.Fatal(err)
+	}
+	b.Configure(t.Context(), model(), "")
+	b.wantState("away", api.Unprotected, "does not run")
+	if err := os.Rename(away, b.options.Socket); err != nil {
+		t.Fatal(err)
+	}
+	b.done()
+	if err := b.Disarm(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	b.wantDone("back", "watchdog0 disarm", "watchdog1 disarm")
+}
+
 // A page that cannot be shared leaves a daemon that measures for itself.
 func TestNoPage(t *testing.T) {
 	b := newBench(t)
