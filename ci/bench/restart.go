@@ -140,7 +140,7 @@ name = "service"
 type = "pid"
 target = "service"
 [monitor.recovery]
-restarts = 99 # more than are killed
+restarts = 99
 backoff = "0s"
 `)
 	if err != nil {
