@@ -148,7 +148,7 @@ func (k *Keeper) disarm(reason string) error {
 
 // prepare checks orders and maps their page.
 func (k *Keeper) prepare(o wire.Orders) error {
-	if len(o.Guards) > 2 {
+	if len(o.Guards) > maxEngines {
 		return fmt.Errorf("%d engines ordered; two are the most", len(o.Guards))
 	}
 	if len(o.Guards) == 2 && o.Guards[0].Device != "" && o.Guards[0].Device == o.Guards[1].Device {
@@ -243,6 +243,7 @@ func (p *post) arm(index int, g wire.Guard) error {
 	cell.Timeout.Store(int64(granted.Timeout))
 	cell.LastPing.Store(int64(beat.Now()))
 	cell.State.Store(cellPinged)
+	p.scene.fires[index].Store(0)
 	if !p.armed.Swap(true) {
 		p.start()
 	}
@@ -263,5 +264,6 @@ func (p *post) disarm() error {
 	p.armed.Store(false)
 	p.stop()
 	p.scene.page.Load().Engine(p.index).State.Store(cellNone)
+	p.scene.fires[p.index].Store(0)
 	return p.engine.Close()
 }

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -37,6 +38,23 @@ type scene struct {
 	absence atomic.Int64
 	absent  atomic.Bool
 	mode    atomic.Int32
+	fires   [maxEngines]atomic.Int64 // when each engine runs out that is pinged no more; 0: it is pinged
+}
+
+// maxEngines is how many engines one keeper holds: a primary and a backstop.
+const maxEngines = 2
+
+// firing returns when the first engine runs out of those that are pinged no more.
+// That is before the limit of the stale beat when the last ping that was allowed
+// could not be made in time, because the keeper itself got no processor.
+func (s *scene) firing() beat.Time {
+	first := beat.Time(math.MaxInt64)
+	for i := range s.fires {
+		if at := beat.Time(s.fires[i].Load()); at > 0 {
+			first = min(first, at)
+		}
+	}
+	return first
 }
 
 // rule returns how beats are to be judged now.
@@ -146,11 +164,13 @@ func (p *post) round(clock func() beat.Time) beat.Time {
 		due = p.last.Add(p.every())
 	}
 	cell.Timeout.Store(int64(timeout))
-	cell.State.Store(cellPinged)
 	if now > until.Add(tolerance) {
 		cell.State.Store(cellWithheld)
-		return next
+		p.scene.fires[p.index].Store(int64(p.last.Add(timeout)))
+		return now.Add(minPeriod) // a beat that comes back at the last moment counts
 	}
+	cell.State.Store(cellPinged)
+	p.scene.fires[p.index].Store(0)
 	if due > now {
 		next = min(next, due)
 	}

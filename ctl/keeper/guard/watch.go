@@ -107,8 +107,10 @@ func (w *watch) round(now beat.Time) beat.Time {
 	return w.tell(v, now, next)
 }
 
-// tell lets the witness know when a phase begins and returns when to look again.
+// tell lets the witness know when a phase begins and returns when to look again. An
+// engine that fires before the limit is the deadline: after it nobody can write.
 func (w *watch) tell(v verdict, now, next beat.Time) beat.Time {
+	v.deadline = min(v.deadline, w.scene.firing())
 	warnAt, closeAt := w.warnAt(v), closingAt(v)
 	phase := calm
 	switch {
