@@ -134,8 +134,16 @@ func (s *server) awaitWord(words int) time.Time {
 	return time.Now()
 }
 
-// lastJournal returns the end of the boot before.
+// lastJournal returns the end of the boot before, and what the keeper said, which
+// outlives the journal's service.
 func (s *server) lastJournal() string {
 	s.t.Helper()
-	return "the last boot said:\n" + strings.TrimSpace(s.sh("journalctl -b -1 --no-pager -o short-monotonic -n 60 || :"))
+	var keeper strings.Builder
+	for line := range strings.Lines(s.Console()) {
+		if strings.Contains(line, "shisa-keeper:") {
+			keeper.WriteString(line)
+		}
+	}
+	return "the last boot said:\n" + strings.TrimSpace(s.sh("journalctl -b -1 --no-pager -o short-monotonic -n 60 || :")) +
+		"\nthe keeper said on the console:\n" + keeper.String()
 }
