@@ -58,12 +58,18 @@ func (a *act) play(ctx context.Context) error {
 func (a *act) question(ctx context.Context) error {
 	seen, _, verdict := judge(a.Case, a.strike, a.guest.Events(), a.waited)
 	switch {
-	case verdict != nil || a.Fault.Feeder:
+	case verdict != nil:
 		return nil // the judge says it
+	case a.Fault.Reset && a.Fault.Feeder:
+		return nil
 	case a.Fault.Reset:
 		return a.askWhy(ctx, panicked(seen))
+	case !a.Fault.Feeder:
+		if err := a.askCalm(ctx); err != nil {
+			return err
+		}
 	}
-	return a.askCalm(ctx)
+	return a.retire(ctx)
 }
 
 // judge looks at everything that the hypervisor saw until now.

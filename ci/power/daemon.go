@@ -13,6 +13,8 @@ import (
 
 const (
 	configFile = "/etc/shisa/shisa.toml"
+	// supervised is there for as long as a daemon that dies is started again.
+	supervised = "/run/supervised"
 	// armWait is how long the daemon may take to start and arm, in emulation.
 	armWait = 2 * time.Minute
 	// pollEvery is how often the guest is asked while it starts.
@@ -65,7 +67,7 @@ func (a *act) startDaemon(ctx context.Context, mode string) error {
 	}
 	script := "exec shisad --foreground >>/run/shisad.log 2>&1"
 	if a.Fault.Supervise && mode == "protect" {
-		script = "while :; do shisad --foreground >>/run/shisad.log 2>&1; sleep 1; done"
+		script = "touch " + supervised + "; while [ -e " + supervised + " ]; do shisad --foreground >>/run/shisad.log 2>&1; sleep 1; done"
 	}
 	_, err := a.guest.Go("sh", "-c", script)
 	return err
@@ -203,11 +205,32 @@ func (a *act) askCalm(ctx context.Context) error {
 }
 
 // leave makes the guest as good as new for the next case. The daemon only observed:
-// nothing is armed, so it may die without a word. A driver that stays would give its
-// device's name to the next case's engine.
+// nothing is armed, so it may die without a word.
 func (a *act) leave(ctx context.Context) error {
-	script := "killall -9 shisad shisa-keeper; while pidof shisad shisa-keeper; do sleep 0.1; done >/dev/null\n"
-	for _, module := range slices.Backward(a.Engine.Modules) {
+	return a.clear(ctx, "killall -9 shisad shisa-keeper", a.Engine.Modules)
+}
+
+// retire ends a case after which the guest still runs: a deliberate stop of the
+// daemon disarms. An engine that counts on does not let its module go, or resets the
+// guest, and both count against the case.
+func (a *act) retire(ctx context.Context) error {
+	if a.Fault.Feeder {
+		return a.clear(ctx, ":", a.Engine.FeedModules) // it has disarmed
+	}
+	if err := a.clear(ctx, "rm -f "+supervised+"; killall shisad; while pidof shisad >/dev/null; do sleep 0.1; done; killall -9 shisa-keeper", a.Engine.Modules); err != nil {
+		return fmt.Errorf("a deliberate stop: %w\n%s", err, a.daemonLog())
+	}
+	_, err := a.guest.Sh(ctx, fmt.Sprintf("date -u -s @%d", time.Now().Unix())) // the case may have set it
+	return err
+}
+
+// clear ends the daemon by a script and takes the modules away: a driver that stays
+// would give its device's name to the next case's engine.
+func (a *act) clear(ctx context.Context, script string, modules []string) error {
+	ctx, cancel := context.WithTimeout(ctx, armWait)
+	defer cancel()
+	script += "\nwhile pidof shisad shisa-keeper >/dev/null; do sleep 0.1; done\n"
+	for _, module := range slices.Backward(modules) {
 		script += "rmmod " + module + " || exit 1\n"
 	}
 	_, err := a.guest.Sh(ctx, script)

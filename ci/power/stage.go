@@ -31,6 +31,7 @@ type stage struct {
 	console io.Writer
 	kernel  vm.Kernel
 	dir     string
+	daemon  bool              // some case needs it
 	built   map[string]string // module files by engine
 	broken  map[string]error  // why an engine's module is not there
 	guest   *vm.Guest         // nil: the next case boots
@@ -43,6 +44,7 @@ func (s *stage) open(ctx context.Context, cases []Case) (err error) {
 	if s.kernel, err = vm.Get(ctx, cases[0].Kernel); err != nil {
 		return err
 	}
+	s.daemon = slices.ContainsFunc(cases, func(c Case) bool { return !c.Fault.Feeder })
 	for _, c := range cases {
 		e := c.Engine
 		if e.Source == "" || s.built[e.Name] != "" || s.broken[e.Name] != nil {
@@ -70,7 +72,7 @@ func (s *stage) close() {
 }
 
 // up boots the guest unless one is left from the case before.
-func (s *stage) up(ctx context.Context, withDaemon bool) error {
+func (s *stage) up(ctx context.Context) error {
 	if s.guest != nil {
 		return nil
 	}
@@ -81,7 +83,7 @@ func (s *stage) up(ctx context.Context, withDaemon bool) error {
 		}
 	}
 	binaries := map[string]string{"/bin/fault": "./ci/power/fault"}
-	if withDaemon {
+	if s.daemon {
 		for _, name := range []string{"shisad", "shisa-keeper", "shisa"} {
 			binaries["/usr/sbin/"+name] = "./cmd/" + name
 		}
@@ -109,7 +111,7 @@ func (s *stage) up(ctx context.Context, withDaemon bool) error {
 	return nil
 }
 
-// run runs one case. The guest is kept for the next one if it is as good as new.
+// run runs one case. The guest is kept for the next one unless the case failed.
 //
 // An emulated guest hangs now and then before anything was done to it; then the case
 // is played once more with a new one, and the result says so. What goes wrong from
@@ -134,7 +136,7 @@ func (s *stage) try(ctx context.Context, c Case) (Result, bool) {
 	}
 	err := s.broken[c.Engine.Name]
 	if err == nil {
-		err = s.up(ctx, !c.Fault.Feeder) // it lives longer than the case
+		err = s.up(ctx) // it lives longer than the case
 	}
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, caseTimeout+c.Fault.Observe)
@@ -148,7 +150,7 @@ func (s *stage) try(ctx context.Context, c Case) (Result, bool) {
 	if err != nil {
 		res.Reason = err.Error()
 	}
-	if err != nil || !c.Fault.Reset {
+	if err != nil {
 		s.drop()
 	}
 	res.TookMS = time.Since(start).Milliseconds()
