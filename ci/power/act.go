@@ -173,10 +173,8 @@ func (a *act) watch(ctx context.Context) error {
 
 // waitBoot waits for the boot after the reset.
 func (a *act) waitBoot(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, bootWait)
-	defer cancel()
 	a.boots++
-	booted, err := a.guest.WaitBoot(ctx, a.boots)
+	booted, err := a.awaitBoot(ctx)
 	if err != nil {
 		return fmt.Errorf("the boot after the reset: %w", err)
 	}
@@ -192,6 +190,22 @@ func (a *act) waitBoot(ctx context.Context) error {
 		return ctx.Err() // it was before that boot
 	}
 	a.boots++
-	_, err = a.guest.WaitBoot(ctx, a.boots)
+	_, err = a.awaitBoot(ctx)
 	return err
+}
+
+// awaitBoot waits until the guest is ready for the a.boots'th time: for bootWait, and
+// for as much longer as the host kept it waiting meanwhile.
+func (a *act) awaitBoot(ctx context.Context) (vm.Event, error) {
+	end, before, waited := time.Now().Add(bootWait), waitsOf("/proc", a.pid), time.Duration(0)
+	for {
+		limit, cancel := context.WithDeadline(ctx, end.Add(waited))
+		booted, err := a.guest.WaitBoot(limit, a.boots)
+		cancel()
+		more := waitsOf("/proc", a.pid).since(before)
+		if err == nil || ctx.Err() != nil || more < waited+time.Second {
+			return booted, err
+		}
+		waited = more
+	}
 }

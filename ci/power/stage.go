@@ -20,8 +20,9 @@ const stateDir = "/var/lib/shisa"
 // spareDir is on a disk that nobody needs.
 const spareDir = "/srv"
 
-// caseTimeout bounds one case, two slow boots included.
-const caseTimeout = 5 * time.Minute
+// caseTimeout bounds one case, two boots on a busy host included. Each step has its
+// own, shorter time.
+const caseTimeout = 15 * time.Minute
 
 // prepareTimeout is how long it may take until the daemon has armed.
 const prepareTimeout = 2 * time.Minute
