@@ -13,7 +13,7 @@ KERNEL  ?=
 SUITE   ?=
 
 .PHONY: help deps deps-build build run demo test unit check fmt lint race fuzz sim generate vm-test distro-test vm-power-test bench \
-	kmod kmod-check kmod-test packages clean
+	kmod kmod-check kmod-test packages packages-check clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r t d; do printf '  %-15s %s\n' "$$t" "$$d"; done
@@ -79,6 +79,10 @@ kmod-check: ## checkpatch, sparse, W=1, kernel-doc, dkms for KDIR=; i386 and arm
 
 kmod-test: deps ## the module in guests, against softdog; KERNEL=
 	@$(GO) run ./ci/kmod $(if $(KERNEL),--kernel $(KERNEL))
+
+packages-check: ## packages built twice, linted, and installed, upgraded, removed in roots (deb, dnf, zypper)
+	@ci/deps packages
+	@ci/packages
 
 packages: deps build ## rpm, deb and tarball into dist/
 	@$(GO) run ./packaging/build

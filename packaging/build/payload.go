@@ -20,6 +20,8 @@ const (
 	maintainer = "shisa maintainers <shisa@localhost>"
 	homepage   = "https://localhost/shisa"
 	module     = "clpka"
+
+	dkmsPackage = "shisa-dkms"
 )
 
 // A pkg is one package, before any format.
@@ -42,7 +44,7 @@ func (b *build) packages(ctx context.Context, names []string) ([]*pkg, error) {
 	for _, p := range []struct {
 		name string
 		lay  func(context.Context) (*pkg, error)
-	}{{"shisa", b.shisa}, {"shisa-dkms", b.dkms}} {
+	}{{"shisa", b.shisa}, {dkmsPackage, b.dkms}} {
 		if len(names) > 0 && !slices.Contains(names, p.name) {
 			continue
 		}
@@ -94,7 +96,7 @@ func (b *build) shisa(ctx context.Context) (*pkg, error) {
 // dkms lays out the source of the kernel module.
 func (b *build) dkms(context.Context) (*pkg, error) {
 	p := &pkg{
-		name: "shisa-dkms", anyArch: true,
+		name: dkmsPackage, anyArch: true,
 		summary:     "countdown in the kernel for shisa, built on the machine",
 		description: "The source of the kernel module clpka, which resets the machine when user\nspace does not ping it in time. DKMS builds it for every kernel that is\ninstalled.",
 		deb:         relations{depends: "dkms (>= 2.8)", recommends: "shisa"},
