@@ -181,6 +181,37 @@ unit = "app.service"
 	}
 }
 
+// What the configuration listens on is looked for among what others do.
+func TestPorts(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, machine)
+	write(t, root, map[string]string{
+		"proc/net/udp": "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +
+			"  9: 00000000:00A2 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4711 2 0000000000000000 0\n",
+		"proc/sys/net/ipv4/ip_local_port_range": "100 60999\n",
+	})
+	m := parse(t, `
+[[monitor]]
+name = "traps"
+type = "message"
+category = "BMCNotice"
+trap_listen = "192.0.2.1:162"
+trap_from = ["192.0.2.7"]
+`, nil)
+	d, err := doctor.Examine(t.Context(), m, doctor.Options{Root: root, Types: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{
+		"port-taken": "an unknown program listens on 162/udp, which we need for monitor traps",
+		"port-range": "162 lie in net.ipv4.ip_local_port_range (100 to 60999)",
+	} {
+		if c := find(d, byID(id)); c == nil || c.Text != want {
+			t.Errorf("%s: %+v, want %q", id, c, want)
+		}
+	}
+}
+
 func TestForKernel(t *testing.T) {
 	for _, release := range []string{"5.14.0-427.13.1.el9_4.x86_64", "2.6.18-398.el5", "6.1.0-18-amd64", "nonsense"} {
 		t.Run(release, func(t *testing.T) {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"bufio"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,7 @@ func needs(m *config.Model, types config.Registry) check.Needs {
 		if t, ok := types.Monitors[x.Type]; ok {
 			w.programs(t.Needs, who)
 			w.files(t.Params(), x.Params, who)
+			w.ports(t.Params(), x.Params, who)
 		}
 	}
 	return n
@@ -73,6 +75,18 @@ func (w wanted) files(set *param.Set, params map[string]any, who string) {
 	for _, s := range set.Specs() {
 		if text, ok := params[s.Name].(string); ok && s.IsFile {
 			w.script(text, who)
+		}
+	}
+}
+
+// ports are those that a type opens; one on the loopback interface concerns no
+// other machine.
+func (w wanted) ports(set *param.Set, params map[string]any, who string) {
+	for _, s := range set.Specs() {
+		text, ok := params[s.Name].(string)
+		at, err := netip.ParseAddrPort(text)
+		if ok && s.Listens != "" && err == nil { // the configuration check tells of a mistake
+			w.Ports = append(w.Ports, check.Port{Proto: s.Listens, Number: int(at.Port()), Purpose: who, Outside: !at.Addr().IsLoopback()})
 		}
 	}
 }

@@ -45,6 +45,8 @@ type Spec struct {
 	IsFile     bool // value names a file beside the configuration, such as a script; empty: none
 	IsMonitors bool // value lists names of other monitors
 
+	Listens string // "udp" or "tcp": value is an address and port that is opened to it; empty: it is none
+
 	set   func(raw any) error
 	get   func() any // what a decoder would have yielded for the bound variable
 	reset func()     // stores the default
@@ -67,6 +69,10 @@ func (s *Spec) File() *Spec { s.IsFile = true; return s }
 // Monitors says that the values of a list are names of other monitors, which the
 // configuration must have.
 func (s *Spec) Monitors() *Spec { s.IsMonitors = true; return s }
+
+// Port says that the value is an address with a port that is opened for a protocol,
+// "udp" or "tcp"; an empty value opens none.
+func (s *Spec) Port(protocol string) *Spec { s.Listens = protocol; return s }
 
 // NoDefault says of a list that leaving it out means something else than
 // writing an empty one; the variable is nil when it was left out.

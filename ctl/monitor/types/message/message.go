@@ -71,7 +71,7 @@ func declare(p *params, s *param.Set) {
 	s.String(&p.keyword, "keyword", "", "Keyword of the messages; empty: any.").As("parameters/keyword").
 		Check(p.limit(&p.keyword, monitor.KeywordLimit))
 	s.Duration(&p.hold, "hold", 0, 0, 30*24*time.Hour, "How long after the last message the monitor stays failed; 0s: until it is cleared.")
-	s.String(&p.listen, "trap_listen", "", `Address and port at which SNMP traps are awaited, such as "192.0.2.1:162"; empty: none are.`).
+	s.String(&p.listen, "trap_listen", "", `Address and port at which SNMP traps are awaited, such as "192.0.2.1:162"; empty: none are.`).Port("udp").
 		Check(func() error {
 			if _, err := netip.ParseAddrPort(p.listen); p.listen != "" && err != nil {
 				return fmt.Errorf(`%q is no address with port: write one such as "0.0.0.0:162"`, p.listen)
