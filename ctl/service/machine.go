@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,14 +18,15 @@ import (
 	"shisa/ctl/store"
 )
 
-// bootID identifies the running kernel; empty where /proc is missing.
-func bootID() string {
+// bootID identifies the running kernel; empty where /proc is missing. Every event and
+// every record of the journal carries it, so it is read once.
+var bootID = sync.OnceValue(func() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(b))
-}
+})
 
 // uptime is the time since boot, suspended time included (clock_gettime(2),
 // CLOCK_BOOTTIME).

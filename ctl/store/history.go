@@ -17,6 +17,9 @@ const (
 	historyQueue = 4096
 	// historyBatch bounds what is written in one transaction.
 	historyBatch = 256
+	// historyPause is how long the first of a batch waits for others: what one cause
+	// brings about is one transaction, and it is not in the way of a restart.
+	historyPause = 100 * time.Millisecond
 	// recentLimit bounds the events that are kept in memory while there is no
 	// database.
 	recentLimit = 1024
@@ -85,20 +88,20 @@ func (h *history) run(ctx context.Context) {
 	for {
 		select {
 		case j := <-h.queue:
-			h.work(h.batch(j))
+			h.work(h.batch(ctx, j))
 		case <-ctx.Done():
-			h.finish()
+			h.finish(ctx)
 			return
 		}
 	}
 }
 
 // finish writes what is queued and closes the database.
-func (h *history) finish() {
+func (h *history) finish(ended context.Context) {
 	for {
 		select {
 		case j := <-h.queue:
-			h.work(h.batch(j))
+			h.work(h.batch(ended, j))
 		default:
 			h.fail(ErrClosed)
 			return
@@ -106,14 +109,25 @@ func (h *history) finish() {
 	}
 }
 
-// batch returns first and what is queued behind it.
-func (h *history) batch(first job) []job {
+// batch returns first and what is queued behind it, or comes within historyPause. A
+// question is not kept waiting, and neither is the end.
+func (h *history) batch(ctx context.Context, first job) []job {
 	jobs := []job{first}
-	for len(jobs) < historyBatch {
+	pause := time.NewTimer(historyPause)
+	defer pause.Stop()
+	for len(jobs) < historyBatch && jobs[len(jobs)-1].ask == nil {
 		select {
 		case j := <-h.queue:
 			jobs = append(jobs, j)
+			continue
 		default:
+		}
+		select {
+		case j := <-h.queue:
+			jobs = append(jobs, j)
+		case <-pause.C:
+			return jobs
+		case <-ctx.Done():
 			return jobs
 		}
 	}
