@@ -161,8 +161,10 @@ stop_timeout = "1h"
 		Strike: loadArgs(shortLoad), Observe: shortLoad + loadRest,
 	},
 	{
-		// On one engine a kernel: the load is the guest's, and ten minutes are long. In
-		// as long a time a busy host keeps a guest waiting for seconds, too.
+		// On one engine a kernel: the load is the guest's, and ten minutes are long. A
+		// third of the default timeout is what a machine within its limits has to keep,
+		// on a host that gives it a third of a processor, too: a countdown that runs
+		// cannot be told of the time that a hypervisor takes away from then on.
 		Name: longLoad, Issue: "minutes of load within limits", Config: watchedServices, Timeout: 30 * time.Second,
 		Strike: loadArgs(DefaultLoad), Observe: DefaultLoad + loadRest,
 	},
