@@ -16,8 +16,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"shisa/ctl/event"
 )
@@ -59,6 +61,9 @@ type Store struct {
 	reserve atomic.Uint64 // sequence numbers below it are reserved, or asked to be
 }
 
+// resumeWait is how long a start waits for the history when the journal is lost.
+const resumeWait = 3 * time.Second
+
 // Open opens dir, which is made when it does not exist. The only error is
 // ErrInUse: with any other trouble the store works in memory, and
 // [Store.Health] says so.
@@ -99,8 +104,23 @@ func open(dir string, d disk, o Options) *Store {
 	s.stop = cancel
 	s.wg.Go(func() { s.journal.run(ctx) })
 	s.wg.Go(func() { s.history.run(ctx) })
+	if state.NextSeq == 0 {
+		s.resume(ctx)
+	}
 	s.secure()
 	return s
+}
+
+// resume waits until the history has told its greatest sequence number, for a journal
+// that is new or was lost: the next event would replace the first that is recorded. A
+// history that does not answer in time has the same trouble with its disk as others.
+func (s *Store) resume(ctx context.Context) {
+	if _, err := os.Stat(filepath.Join(s.dir, databaseName)); err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, resumeWait)
+	defer cancel()
+	s.history.verdicts(ctx, "", 1) //nolint:errcheck // it is the order that counts, not the answer
 }
 
 // Close writes what is queued and closes the files. It waits for the disk
