@@ -230,6 +230,7 @@ func (p *post) arm(index int, g wire.Guard) error {
 	}
 	now := beat.Now()
 	granted, err := p.engine.Arm(ask)
+	p.scene.fires[p.index].Store(0) // another may have that place from now on
 	p.index, p.guard = index, g
 	p.failed(err)
 	defer p.show()
@@ -237,13 +238,13 @@ func (p *post) arm(index int, g wire.Guard) error {
 		return err // what was armed before stays as it was
 	}
 	p.info = p.engine.Info()
-	p.granted, p.last = granted, now
+	p.granted = granted
+	p.pinged(now)
 	p.hold = now.Add(max(g.Request.Timeout-granted.Timeout, 0))
 	cell := p.scene.page.Load().Engine(index)
 	cell.Timeout.Store(int64(granted.Timeout))
 	cell.LastPing.Store(int64(beat.Now()))
 	cell.State.Store(cellPinged)
-	p.scene.fires[index].Store(0)
 	if !p.armed.Swap(true) {
 		p.start()
 	}

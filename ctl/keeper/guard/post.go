@@ -38,15 +38,13 @@ type scene struct {
 	absence atomic.Int64
 	absent  atomic.Bool
 	mode    atomic.Int32
-	fires   [maxEngines]atomic.Int64 // when each engine runs out that is pinged no more; 0: it is pinged
+	fires   [maxEngines]atomic.Int64 // when each engine fires unless it is pinged before; 0: it is not armed
 }
 
 // maxEngines is how many engines one keeper holds: a primary and a backstop.
 const maxEngines = 2
 
-// firing returns when the first engine runs out of those that are pinged no more.
-// That is before the limit of the stale beat when the last ping that was allowed
-// could not be made in time, because the keeper itself got no processor.
+// firing returns when the first engine fires unless it is pinged before.
 func (s *scene) firing() beat.Time {
 	first := beat.Time(math.MaxInt64)
 	for i := range s.fires {
@@ -164,13 +162,11 @@ func (p *post) round(clock func() beat.Time) beat.Time {
 		due = p.last.Add(p.every())
 	}
 	cell.Timeout.Store(int64(timeout))
+	cell.State.Store(cellPinged)
 	if now > until.Add(tolerance) {
 		cell.State.Store(cellWithheld)
-		p.scene.fires[p.index].Store(int64(p.last.Add(timeout)))
 		return now.Add(minPeriod) // a beat that comes back at the last moment counts
 	}
-	cell.State.Store(cellPinged)
-	p.scene.fires[p.index].Store(0)
 	if due > now {
 		next = min(next, due)
 	}
@@ -216,9 +212,18 @@ func (p *post) ping(clock func() beat.Time, cell *beat.Engine) {
 	}
 	// The countdown restarted at some moment of the ping: count from its
 	// beginning, so that the next one is never late.
-	p.last = begun
+	p.pinged(begun)
 	cell.LastPing.Store(int64(now))
 	cell.Pings.Add(1)
+}
+
+// pinged notes that the countdown began anew at the instant at, or at most a little
+// later.
+func (p *post) pinged(at beat.Time) {
+	p.last = at
+	if p.granted.Action != keepalive.None {
+		p.scene.fires[p.index].Store(int64(at.Add(p.granted.Timeout)))
+	}
 }
 
 // failed keeps err for the status; nil clears it.

@@ -24,6 +24,7 @@ func (p *post) rest(now beat.Time) {
 	granted, err := p.engine.Arm(ask)
 	p.failed(err)
 	if err == nil {
-		p.granted, p.last = granted, now
+		p.granted = granted
+		p.pinged(now)
 	}
 }

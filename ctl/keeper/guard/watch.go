@@ -107,11 +107,9 @@ func (w *watch) round(now beat.Time) beat.Time {
 	return w.tell(v, now, next)
 }
 
-// tell lets the witness know when a phase begins and returns when to look again. An
-// engine that fires before the limit is the deadline: after it nobody can write.
+// tell lets the witness know when a phase begins and returns when to look again.
 func (w *watch) tell(v verdict, now, next beat.Time) beat.Time {
-	v.deadline = min(v.deadline, w.scene.firing())
-	warnAt, closeAt := w.warnAt(v), closingAt(v)
+	warnAt, closeAt := w.warnAt(v), w.closingAt(v)
 	phase := calm
 	switch {
 	case now >= closeAt:
@@ -119,7 +117,7 @@ func (w *watch) tell(v verdict, now, next beat.Time) beat.Time {
 	case now >= warnAt:
 		phase, next = warned, min(next, closeAt)
 	default:
-		next = min(next, warnAt)
+		next = min(next, warnAt, closeAt)
 	}
 	if phase != w.phase {
 		if phase != calm {
@@ -143,8 +141,17 @@ func (w *watch) warnAt(v verdict) beat.Time {
 	return v.deadline.Add(-v.limit * time.Duration(100-w.warn.Load()) / 100)
 }
 
-// closingAt returns when the last words about v must be on their way.
-func closingAt(v verdict) beat.Time { return v.deadline.Add(-min(v.limit/10, time.Second)) }
+// closingAt returns when the last words about v must be on their way. When beats have
+// stopped, that may be long before the limit: an engine fires earlier if its last
+// ping was not made in time, because the keeper itself got no processor, or hangs,
+// because the engine's driver gets none.
+func (w *watch) closingAt(v verdict) beat.Time {
+	deadline := v.deadline
+	if v.age > 2*w.scene.rule().fresh {
+		deadline = min(deadline, w.scene.firing())
+	}
+	return deadline.Add(-min(v.limit/10, time.Second))
+}
 
 // stale reports whether v's beat is so late that the operator must know.
 func (w *watch) stale(v verdict, now beat.Time) bool { return now >= w.warnAt(v) }

@@ -39,8 +39,8 @@ func testify(t *testing.T, w *watch) func() []witness.Message {
 }
 
 // TestLastWordsComeBeforeTheReset stops a beat. Whether the last ping is made when it
-// is due or the keeper sleeps through it, so that the engine fires before the beat's
-// limit: the witness hears of it in time to write, and never without need.
+// is due, or the keeper sleeps through it, or it hangs, so that the engine fires before
+// the beat's limit: the witness hears of it in time to write, and never without need.
 func TestLastWordsComeBeforeTheReset(t *testing.T) {
 	const limit, timeout, stops = 5 * time.Second, 4 * time.Second, 60 * time.Second
 	for _, c := range []struct {
@@ -48,10 +48,12 @@ func TestLastWordsComeBeforeTheReset(t *testing.T) {
 		asleep, wake time.Duration // after the last beat; no thread pings between them
 		fires        time.Duration // after the last beat
 		back         bool          // the beat comes back after the last words
+		want         []witness.Phase
 	}{
-		{name: "the last ping is made in time", fires: limit},
-		{name: "the keeper sleeps through it", asleep: 500 * time.Millisecond, wake: 1500 * time.Millisecond, fires: timeout},
-		{name: "it sleeps through it, and the beat comes back", asleep: 500 * time.Millisecond, wake: 1500 * time.Millisecond, back: true},
+		{name: "the last ping is made in time", fires: limit, want: []witness.Phase{witness.Warning, witness.Final}},
+		{name: "the last ping hangs", asleep: 500 * time.Millisecond, wake: time.Minute, fires: timeout, want: []witness.Phase{witness.Final}},
+		{name: "the keeper sleeps through it", asleep: 500 * time.Millisecond, wake: 1500 * time.Millisecond, fires: timeout, want: []witness.Phase{witness.Final}},
+		{name: "it sleeps through it, and the beat comes back", asleep: 500 * time.Millisecond, wake: 1500 * time.Millisecond, back: true, want: []witness.Phase{witness.Final, witness.Recovered}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSim(t, timeout, 0, rule{fresh: 750 * time.Millisecond}, time.Second) // fed at half the timeout
@@ -79,12 +81,8 @@ func TestLastWordsComeBeforeTheReset(t *testing.T) {
 					}
 				}
 			}
-			want := []witness.Phase{witness.Warning, witness.Final}
-			if c.back {
-				want = append(want, witness.Recovered)
-			}
-			if !slices.Equal(heard, want) {
-				t.Errorf("the witness heard %v, want %v", heard, want)
+			if !slices.Equal(heard, c.want) {
+				t.Errorf("the witness heard %v, want %v", heard, c.want)
 			}
 			if c.back {
 				return
