@@ -1,6 +1,7 @@
 package power
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -149,13 +150,14 @@ func (a *act) askWhy(ctx context.Context, panicked bool) error {
 	}
 	wait, cancel := context.WithTimeout(ctx, armWait)
 	defer cancel()
+	var said string
 	for {
 		r, err := a.guest.Run(wait, "shisa", "why", "--json")
 		if err != nil {
 			return fmt.Errorf("ask why: %w\n%s", err, a.daemonLog())
 		}
 		if cause, ok := cause([]byte(r.Stdout)); ok {
-			a.result.Cause = cause
+			a.result.Cause, said = cause, r.Stdout
 			break
 		}
 		select {
@@ -172,9 +174,18 @@ func (a *act) askWhy(ctx context.Context, panicked bool) error {
 		want = []string{"kernel-panic"}
 	}
 	if !slices.Contains(want, a.result.Cause) {
-		return fmt.Errorf("shisa names the cause %q; %s is right", a.result.Cause, strings.Join(want, " or "))
+		return fmt.Errorf("shisa names the cause %q; %s is right: %s", a.result.Cause, strings.Join(want, " or "), compact(said))
 	}
 	return nil
+}
+
+// compact takes the white space out of JSON, so that a reason is one line.
+func compact(text string) string {
+	var b bytes.Buffer
+	if json.Compact(&b, []byte(text)) != nil {
+		return text
+	}
+	return b.String()
 }
 
 // alarming are the codes of events that say that something failed.

@@ -56,7 +56,7 @@ func (p *Protect) judge(v api.Protection) (api.ProtectionState, string) {
 	armed := func(e *api.Engine) bool { return e != nil && e.Armed && e.Driver != "none" }
 	switch m := p.model; {
 	case m.Mode != config.Protect:
-		return api.Observing, "Observing: nothing is armed. In mode protect it would be " + p.would() + "."
+		return api.Observing, "Observing: nothing is armed. In mode protect " + p.would() + "."
 	case !m.Stall.Enabled:
 		return api.Disarmed, "Nothing is armed: stall.enabled is false."
 	case p.never != "":
@@ -82,16 +82,16 @@ func (p *Protect) judge(v api.Protection) (api.ProtectionState, string) {
 
 func name(e *api.Engine) string { return strings.TrimSpace(e.Driver + " " + e.Device) }
 
-// would names the countdowns that mode protect would arm.
+// would says what mode protect would arm.
 func (p *Protect) would() string {
 	var names []string
 	for _, c := range p.chosen.Choices() {
 		names = append(names, fmt.Sprintf("%s as %s", c.Info, c.Role))
 	}
 	if len(names) == 0 {
-		return "none: " + why(p.chosen)
+		return "there would be no countdown, either: shisa doctor says what is missing"
 	}
-	return strings.Join(names, " and ")
+	return "it would be " + strings.Join(names, " and ")
 }
 
 // engine joins what the keeper said last with what stands on the page now.

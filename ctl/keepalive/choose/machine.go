@@ -3,6 +3,7 @@ package choose
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -197,6 +198,9 @@ func (c *chooser) load(module string, params ...string) error {
 	case !c.keepalive.LoadModule:
 		return fmt.Errorf("%w: module %s is not loaded and load_module is false", keepalive.ErrAbsent, module)
 	case c.machine.DryRun:
+		if _, err := Dependencies(c.machine.Root, c.machine.Release, module); errors.Is(err, ErrNoModule) {
+			return fmt.Errorf("%w: this kernel has no module %s", keepalive.ErrAbsent, module)
+		}
 		return fmt.Errorf("%w: module %s would be loaded first", keepalive.ErrAbsent, module)
 	}
 	if err := c.machine.Load(c.ctx, c.machine.Root, module, params...); err != nil {
