@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -73,17 +72,26 @@ func Identify(pid int) (ID, error) {
 // answers from one moment.
 func readInto(pid int, file string, buf []byte) (int, error) {
 	path := root + "/" + strconv.Itoa(pid) + "/" + file
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := open(path)
 	if err != nil {
 		return 0, gone(path, err)
 	}
 	defer unix.Close(fd)
+	n, err := read(fd, buf)
+	return n, gone(path, err)
+}
+
+// open opens a file of /proc without package os, which would offer each one to
+// the poller.
+func open(path string) (fd int, err error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0) }
+
+func read(fd int, buf []byte) (int, error) {
 	for {
 		n, err := unix.Read(fd, buf)
 		if err == unix.EINTR {
 			continue
 		}
-		return max(n, 0), gone(path, err)
+		return max(n, 0), err
 	}
 }
 
@@ -96,6 +104,8 @@ func gone(path string, err error) error {
 	}
 	return &os.PathError{Op: "read", Path: path, Err: err}
 }
+
+var space = []byte{' '}
 
 var errStat = errors.New("unknown form of /proc/PID/stat")
 
@@ -131,10 +141,15 @@ func parseStat(b []byte) (Stat, error) {
 	}
 	s.PID = int(number(bytes.TrimSpace(b[:open])))
 	s.Comm = string(b[open+1 : end])
-	i := 0
-	for f := range bytes.FieldsSeq(b[end+1:]) {
+	rest := bytes.TrimLeft(b[end+1:], " ")
+	for i := 0; len(rest) > 0; i++ {
+		var f []byte
+		f, rest, _ = bytes.Cut(rest, space)
 		switch i {
 		case fieldState:
+			if len(f) != 1 {
+				return Stat{}, errStat
+			}
 			s.State = f[0]
 		case fieldParent:
 			s.Parent = int(number(f))
@@ -150,7 +165,6 @@ func parseStat(b []byte) (Stat, error) {
 			s.Start = number(f)
 			return s, bad
 		}
-		i++
 	}
 	return Stat{}, errStat
 }
@@ -164,15 +178,16 @@ const CommandLimit = 32 << 10
 // for processes that have ended. The process may have set it to anything, also
 // to bytes that are no text.
 func Command(pid int) (string, error) {
-	b, err := os.OpenFile(filepath.Join(root, strconv.Itoa(pid), "cmdline"), os.O_RDONLY, 0)
+	path := root + "/" + strconv.Itoa(pid) + "/cmdline"
+	fd, err := open(path)
 	if err != nil {
-		return "", goneFile(err)
+		return "", gone(path, err)
 	}
-	defer b.Close()
-	buf := make([]byte, 512)
-	n := 0
+	defer unix.Close(fd)
+	var first [512]byte // enough for nearly all
+	buf, n := first[:], 0
 	for {
-		m, err := b.Read(buf[n:])
+		m, err := read(fd, buf[n:])
 		n += m
 		if m == 0 || err != nil || n == CommandLimit {
 			break
@@ -184,17 +199,15 @@ func Command(pid int) (string, error) {
 	return joinArguments(buf[:n]), nil
 }
 
-func goneFile(err error) error {
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-		return ErrGone
-	}
-	return err
-}
-
-// joinArguments turns NUL-terminated arguments into one line.
+// joinArguments turns NUL-terminated arguments into one line, in place.
 func joinArguments(b []byte) string {
 	b = bytes.TrimRight(b, "\x00")
-	return string(bytes.ReplaceAll(b, []byte{0}, []byte{' '}))
+	for i := range b {
+		if b[i] == 0 {
+			b[i] = ' '
+		}
+	}
+	return string(b)
 }
 
 // List returns every process that can be seen, without threads, in order of

@@ -83,7 +83,7 @@ func (s *Scheduler) due(e *entry, now time.Time) {
 		s.begin(e)
 	case e.run != nil && !e.run.timedOut:
 		if e.run.begin.Before(point) {
-			e.missed = point // it may just be returning
+			e.missed = now // it may just be returning
 		}
 	case e.run != nil && !reported && !e.run.discard:
 		s.reportHang(e, e.run)

@@ -38,21 +38,34 @@ func (q *queue) drop(e *entry) {
 	}
 }
 
-// slotOf returns the first slot that does not begin before t.
-func (s *Scheduler) slotOf(t time.Time) int64 {
-	return int64((t.Sub(s.origin) + Slot - 1) / Slot)
+// slotOf returns the first slot that does not begin before t and is a multiple
+// of grain.
+func (s *Scheduler) slotOf(t time.Time, grain int64) int64 {
+	slot := int64((t.Sub(s.origin) + Slot - 1) / Slot)
+	return (slot + grain - 1) / grain * grain
+}
+
+// grain returns which slots grid points of an interval are put into: every
+// grain-th, a power of two, so that also monitors of different intervals meet.
+func grain(interval time.Duration) int64 {
+	limit := min(interval/grains, maxGrain)
+	g := int64(1)
+	for time.Duration(2*g)*Slot <= limit {
+		g *= 2
+	}
+	return g
 }
 
 // plan puts a monitor where its next thing to do belongs.
 func (s *Scheduler) plan(e *entry) {
-	due := e.next
-	if !e.look.IsZero() && e.look.Before(due) {
-		due = e.look
+	slot := s.slotOf(e.next, grain(e.timing.Interval))
+	if !e.look.IsZero() {
+		slot = min(slot, s.slotOf(e.look, 1))
 	}
-	if e.run != nil && !e.run.timedOut && e.run.late.Before(due) {
-		due = e.run.late
+	if e.run != nil && !e.run.timedOut {
+		slot = min(slot, s.slotOf(e.run.late, 1))
 	}
-	e.slot = s.slotOf(due)
+	e.slot = slot
 	if e.index < 0 {
 		heap.Push(&s.queue, e)
 	} else {

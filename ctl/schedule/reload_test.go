@@ -43,7 +43,7 @@ func TestReloadLosesNothing(t *testing.T) {
 				set(t, s, fmt.Sprint(i), prober(ok), minute)
 			}
 		}
-		time.Sleep(Spread + Slot)
+		time.Sleep(Spread + maxGrain)
 		synctest.Wait()
 		for i := range monitors {
 			got := rec.of(fmt.Sprint(i))

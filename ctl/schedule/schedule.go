@@ -26,9 +26,13 @@ import (
 
 // Limits.
 const (
-	// Slot is the unit of time in which probes are started together, and
-	// thus how much later than its grid point a probe may start.
-	Slot = 50 * time.Millisecond
+	// Slot is the unit of time in which probes are started together. A probe
+	// starts later than its grid point by at most a slot, or by a fortieth
+	// of its interval where that is more, up to 400 ms: the rarer a monitor
+	// probes, the more others it can wait for.
+	Slot     = 50 * time.Millisecond
+	grains   = 40
+	maxGrain = 400 * time.Millisecond
 	// Round is the longest time between two beats.
 	Round = 500 * time.Millisecond
 	// Spread is over how much time the first probes of monitors are spread

@@ -319,8 +319,45 @@ func TestCoalescing(t *testing.T) {
 		rec.beats.Store(0)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got, limit := rec.beats.Load(), int64(Spread/Slot+time.Minute/Round+5); got > limit {
+		if got, limit := rec.beats.Load(), int64(Spread/maxGrain+time.Minute/Round+5); got > limit {
 			t.Errorf("woke up %d times for 1 000 monitors, want at most %d", got, limit)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestGrain: the rarer a monitor probes, the more others its probes wait for,
+// and none waits longer than a slot or a fortieth of its interval.
+func TestGrain(t *testing.T) {
+	for interval, want := range map[time.Duration]time.Duration{
+		100 * time.Millisecond: Slot,
+		time.Second:            Slot,
+		5 * time.Second:        100 * time.Millisecond,
+		10 * time.Second:       200 * time.Millisecond,
+		time.Minute:            maxGrain,
+		time.Hour:              maxGrain,
+	} {
+		if got := time.Duration(grain(interval)) * Slot; got != want {
+			t.Errorf("every %v: probes begin in steps of %v, want %v", interval, got, want)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		s := New(rec.options())
+		const wait = 70 * time.Millisecond
+		set(t, s, "often", prober(ok), monitor.Timing{Interval: time.Second, Timeout: time.Second, FirstWait: wait})
+		set(t, s, "rarely", prober(ok), monitor.Timing{Interval: time.Minute, Timeout: time.Second, FirstWait: wait})
+		began := time.Now()
+		stop := start(t, s)
+		time.Sleep(Spread + maxGrain)
+		synctest.Wait()
+		for name, latest := range map[string]time.Duration{"often": wait + Slot, "rarely": wait + Spread + maxGrain} {
+			all := rec.of(name)
+			if len(all) == 0 || all[0].At.Sub(began) > latest || all[0].At.Sub(began) < wait {
+				t.Errorf("%s: %d probes, the first not between %v and %v after the start", name, len(all), wait, latest)
+			}
 		}
 		if err := stop(); err != nil {
 			t.Error(err)

@@ -55,17 +55,17 @@ func declare(p *params, s *param.Set) {
 
 type prober struct {
 	params
-	ca string // whole path; read anew by each probe, since certificates are renewed
+	ca      string                          // whole path; empty: the system's authorities
+	carrier func() (*http.Transport, error) // for one probe
 }
 
 // Probe implements monitor.Prober.
 func (p *prober) Probe(ctx context.Context) (monitor.Finding, error) {
 	begin := time.Now()
-	transport, err := p.transport()
+	transport, err := p.carrier()
 	if err != nil {
 		return monitor.Finding{}, err
 	}
-	defer transport.CloseIdleConnections()
 	req, err := p.request(ctx)
 	if err != nil {
 		return monitor.Finding{}, err
@@ -117,17 +117,17 @@ func (p *prober) redirect(_ *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// transport makes what carries one probe: a connection is not kept for the
-// next one, which shall look at connecting, too.
+// transport makes what carries probes: a connection is not kept for the next
+// one, which shall look at connecting, too.
 func (p *prober) transport() (*http.Transport, error) {
 	config, err := p.tls()
 	if err != nil {
 		return nil, err
 	}
-	dial := new(net.Dialer).DialContext
+	dial := (&net.Dialer{KeepAlive: -1}).DialContext // it is over long before the first sign of life would be due
 	t := &http.Transport{
 		DialContext: dial, TLSClientConfig: config, DisableKeepAlives: true,
-		ForceAttemptHTTP2: true, MaxResponseHeaderBytes: HeaderLimit,
+		ForceAttemptHTTP2: true, MaxResponseHeaderBytes: HeaderLimit, WriteBufferSize: 1 << 10, ReadBufferSize: 2 << 10,
 	}
 	if p.connect != "" {
 		t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) { return dial(ctx, network, p.connect) }

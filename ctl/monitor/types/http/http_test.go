@@ -3,11 +3,13 @@ package http
 import (
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,4 +126,43 @@ func with(url string, more ...any) map[string]any {
 		m[more[i].(string)] = more[i+1]
 	}
 	return m
+}
+
+// TestOwnConnections: each probe looks at connecting, too, over plain HTTP and
+// over HTTP/2.
+func TestOwnConnections(t *testing.T) {
+	for name, start := range map[string]func(*httptest.Server){
+		"plain": (*httptest.Server).Start,
+		"h2":    func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var opened, open atomic.Int32
+			s := httptest.NewUnstartedServer(http.HandlerFunc(serve))
+			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				switch state {
+				case http.StateNew:
+					opened.Add(1)
+					open.Add(1)
+				case http.StateClosed:
+					open.Add(-1)
+				case http.StateActive, http.StateIdle, http.StateHijacked:
+				}
+			}
+			start(s)
+			p, err := Type.New(with(s.URL+"/ok", "verify", false), monitor.Env{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const probes = 3
+			for range probes {
+				if f, err := p.Probe(t.Context()); err != nil || f.Verdict != monitor.OK {
+					t.Fatal(f, err)
+				}
+			}
+			s.Close() // waits for connections that are not closed
+			if opened.Load() != probes || open.Load() != 0 {
+				t.Errorf("%d probes made %d connections, of which %d are open", probes, opened.Load(), open.Load())
+			}
+		})
+	}
 }

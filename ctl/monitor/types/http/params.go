@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"shisa/ctl/monitor"
@@ -45,7 +46,12 @@ func build(p params, env monitor.Env) (monitor.Prober, error) {
 	if ca != "" && !filepath.IsAbs(ca) {
 		ca = filepath.Join(env.Dir, ca)
 	}
-	return &prober{params: p, ca: ca}, nil
+	one := &prober{params: p, ca: ca}
+	one.carrier = one.transport // a file is read anew by each probe, since certificates are renewed
+	if ca == "" {
+		one.carrier = sync.OnceValues(one.transport)
+	}
+	return one, nil
 }
 
 func (p *params) checkURL() error {

@@ -115,9 +115,19 @@ func processes(n int) string {
 
 // still returns how many of the remembered processes live and match.
 func (p *prober) still() int {
-	found := slices.DeleteFunc(p.known(), func(id proc.ID) bool { return !id.Alive() || announced(id) || !p.matches(id.PID) })
+	found := slices.DeleteFunc(p.known(), func(id proc.ID) bool { return announced(id) || !p.matches(id) })
 	p.remember(found)
 	return len(found)
+}
+
+// matches reports whether a process lives and matches.
+func (p *prober) matches(id proc.ID) bool {
+	s, err := proc.Read(id.PID)
+	if err != nil || s.ID != id || s.Ended() {
+		return false
+	}
+	line, err := command(s)
+	return err == nil && p.pattern.MatchString(line)
 }
 
 func (p *prober) known() []proc.ID {
@@ -134,18 +144,18 @@ func (p *prober) remember(ids []proc.ID) {
 
 // search looks at every process of the machine.
 func (p *prober) search(ctx context.Context) ([]proc.ID, error) {
-	all, err := proc.List()
+	all, err := everybody.take()
 	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	var found []proc.ID
-	for _, s := range all {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if !s.Ended() && p.matches(s.PID) && !announced(s.ID) {
-			found = append(found, s.ID)
-			monitor.Logf(ctx, "found %d (%q)", s.PID, s.Comm)
+	for _, l := range all {
+		if p.pattern.MatchString(l.line) && !announced(l.ID) {
+			found = append(found, l.ID)
+			monitor.Logf(ctx, "found %d (%q)", l.PID, l.Comm)
 		}
 	}
 	return found, nil
@@ -155,18 +165,6 @@ func (p *prober) search(ctx context.Context) ([]proc.ID, error) {
 func announced(id proc.ID) bool {
 	w, err := proc.Default()
 	return err == nil && w.Dying(id)
-}
-
-// matches compares the command line of a process, or of a kernel thread, which
-// has none, its name.
-func (p *prober) matches(pid int) bool {
-	line, err := proc.Command(pid)
-	if err == nil && line == "" {
-		var s proc.Stat
-		s, err = proc.Read(pid)
-		line = "[" + s.Comm + "]"
-	}
-	return err == nil && p.pattern.MatchString(line)
 }
 
 // Watch implements monitor.Watcher: it asks for a probe when one of the

@@ -58,10 +58,14 @@ type prober struct {
 	addr string
 }
 
+// dialer sends no signs of life: a probe is over long before the first would be
+// due.
+var dialer = net.Dialer{KeepAlive: -1}
+
 // Probe implements monitor.Prober.
 func (p prober) Probe(ctx context.Context) (monitor.Finding, error) {
 	begin := time.Now()
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", p.addr)
+	c, err := dialer.DialContext(ctx, "tcp", p.addr)
 	if err != nil {
 		return blame(ctx, err)
 	}
