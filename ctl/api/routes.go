@@ -49,6 +49,12 @@ func readRoutes() []Route {
 		{Method: "GET", Path: "/v1/status", Right: Read, Limit: QuickTime, Answer: Status{},
 			Doc:  "A snapshot of everything.",
 			call: func(ctx context.Context, b Backend, _ *request) (any, error) { return b.Status(ctx) }},
+		{Method: "GET", Path: "/v1/overview", Right: Read, Limit: QuickTime, Answer: Overview{},
+			Doc: "The same, with only what a table shows of each monitor.",
+			call: func(ctx context.Context, b Backend, _ *request) (any, error) {
+				s, err := b.Status(ctx)
+				return s.Overview(), err
+			}},
 		{Method: "GET", Path: "/v1/events", Right: Read, Limit: QuickTime, Answer: []eventAnswer{},
 			Query: eventParameters, Doc: "Stored events, oldest first.",
 			call: func(ctx context.Context, b Backend, r *request) (any, error) {

@@ -21,12 +21,16 @@ var monitorDocs = map[api.MonitorVerb]string{
 func (a *app) monitor() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "list monitors with their last verdict", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := a.client().Status(c.Context())
+			if a.json {
+				s, err := a.client().Status(c.Context())
+				if err != nil {
+					return err
+				}
+				return a.writeJSON(s.Monitors)
+			}
+			s, err := a.client().Overview(c.Context())
 			if err != nil {
 				return err
-			}
-			if a.json {
-				return a.writeJSON(s.Monitors)
 			}
 			writeMonitors(a.out, a.paint, s)
 			return nil
@@ -64,7 +68,7 @@ func (a *app) monitorVerb(verb api.MonitorVerb) *cobra.Command {
 func (a *app) group() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "list groups with their resources", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := a.client().Status(c.Context())
+			s, err := a.client().Overview(c.Context())
 			if err != nil {
 				return err
 			}
@@ -153,7 +157,7 @@ func (a *app) shutdown() *cobra.Command {
 func (a *app) limiter() *cobra.Command {
 	show := &cobra.Command{Use: "show", Short: "show how many machine-level actions count", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := a.client().Status(c.Context())
+			s, err := a.client().Overview(c.Context())
 			if err != nil {
 				return err
 			}

@@ -48,7 +48,7 @@ func (a *app) stretch() *cobra.Command {
 }
 
 func (a *app) showStretch(c *cobra.Command) error {
-	s, err := a.client().Status(c.Context())
+	s, err := a.client().Overview(c.Context())
 	if err != nil {
 		return err
 	}

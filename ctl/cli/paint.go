@@ -91,6 +91,9 @@ func (p painter) wrap(text string, used int) []string {
 // inert makes one line of text that cannot move the cursor, colour, hide or
 // reverse what is on the terminal: it may come from a program that is watched.
 func inert(text string) string {
+	if isInert(text) {
+		return text
+	}
 	safe := strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -101,6 +104,20 @@ func inert(text string) string {
 		return r
 	}, text)
 	return strings.Join(strings.Fields(safe), " ")
+}
+
+// isInert reports whether text is so already, as nearly all is: printable ASCII
+// in words that are one space apart.
+func isInert(text string) bool {
+	before := byte(' ')
+	for i := range len(text) {
+		c := text[i]
+		if c < ' ' || c > '~' || c == ' ' && before == ' ' {
+			return false
+		}
+		before = c
+	}
+	return before != ' ' || text == ""
 }
 
 // pad fills text to a width in columns, whatever its bytes are.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -20,43 +22,61 @@ func (a *app) status() *cobra.Command {
 			if watch {
 				return a.watch(c.Context(), every)
 			}
-			s, err := a.client().Status(c.Context())
+			text, err := a.statusText(c.Context())
+			if err == nil && a.json {
+				text, err = indented(text)
+			}
 			if err != nil {
 				return err
 			}
-			if a.json {
-				return a.writeJSON(s)
-			}
-			writeStatus(a.out, a.paint, s)
-			return nil
+			_, err = a.out.Write(text)
+			return err
 		}}
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again and again until interrupted")
 	c.Flags().DurationVar(&every, "every", 2*time.Second, "how often with --watch")
 	return c
 }
 
+// statusText returns the status for people, or with --json in one line for
+// programs.
+func (a *app) statusText(ctx context.Context) ([]byte, error) {
+	if a.json {
+		return a.client().StatusText(ctx)
+	}
+	s, err := a.client().Overview(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	writeStatus(&b, a.paint, s)
+	return b.Bytes(), nil
+}
+
+// indented lays out JSON that came from the daemon.
+func indented(text []byte) ([]byte, error) {
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "", "  "); err != nil {
+		return nil, fmt.Errorf("answer of shisad: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
 // watch shows the status until ctx is done. With --json each is one line.
 func (a *app) watch(ctx context.Context, every time.Duration) error {
 	for {
-		s, err := a.client().Status(ctx)
+		text, err := a.statusText(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		var b strings.Builder
-		switch {
-		case err != nil:
-			fmt.Fprintln(&b, "shisa:", explain(err))
-		case a.json:
-			if err := a.writeJSON(s); err != nil {
-				return err
-			}
-		default:
-			writeStatus(&b, a.paint, s)
+		if err != nil {
+			text = fmt.Appendln(nil, "shisa:", explain(err))
 		}
 		if a.paint.color || a.paint.width > 0 {
 			fmt.Fprint(a.out, "\x1b[H\x1b[2J") // home and clear, ECMA-48
 		}
-		fmt.Fprint(a.out, b.String())
+		if _, err := a.out.Write(text); err != nil {
+			return err
+		}
 		t := time.NewTimer(max(every, 100*time.Millisecond))
 		select {
 		case <-t.C:

@@ -64,6 +64,26 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return get[api.Status](ctx, c, "/v1/status", nil)
 }
 
+// Overview is a Status with only what a table shows of each monitor: all else of
+// them is zero. It costs a fraction where there are thousands.
+func (c *Client) Overview(ctx context.Context) (api.Status, error) {
+	return get[api.Status](ctx, c, "/v1/overview", nil)
+}
+
+// StatusText returns a snapshot of everything as the daemon wrote it: JSON.
+func (c *Client) StatusText(ctx context.Context) ([]byte, error) {
+	answer, err := c.do(ctx, http.MethodGet, "/v1/status", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	text, err := io.ReadAll(io.LimitReader(answer, answerLimit))
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	return text, nil
+}
+
 // Events returns stored events, oldest first.
 func (c *Client) Events(ctx context.Context, q api.EventQuery) ([]event.Event, error) {
 	return get[[]event.Event](ctx, c, "/v1/events", api.FormatEventQuery(q))

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -38,6 +39,15 @@ func same[T any](t *testing.T, what string, want T) func(T, error) {
 func TestAnswersArriveAsSent(t *testing.T) {
 	c, ctx := dial(t, &apitest.Fake{}), t.Context()
 	same(t, "status", apitest.Status())(c.Status(ctx))
+	text, err := json.Marshal(apitest.Status())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.StatusText(ctx)
+	same(t, "status text", string(text)+"\n")(string(got), err)
+	lean, err := c.Overview(ctx)
+	same(t, "overview", apitest.Status().Groups)(lean.Groups, err)
+	same(t, "monitors of the overview", len(apitest.Status().Monitors))(len(lean.Monitors), err)
 	same(t, "events", apitest.Events()[2:3])(c.Events(ctx, api.EventQuery{Codes: []string{"monitor-failed"}}))
 	same(t, "why", apitest.WhyBoot())(c.Why(ctx, ""))
 	same(t, "why web", apitest.WhyMonitor())(c.Why(ctx, "monitor/web"))

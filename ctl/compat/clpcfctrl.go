@@ -39,7 +39,7 @@ func runConfig(c *call) error {
 	case c.given.has("-l") && c.given.has("-w"):
 		return &failure{badOption, "-l and -w exclude each other.", nil}
 	}
-	s, err := c.status()
+	s, err := c.overview()
 	if err != nil {
 		return err
 	}

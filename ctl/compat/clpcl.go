@@ -171,7 +171,7 @@ var (
 // runDown takes this server down: the cluster of clpstdn has no other. An
 // observing daemon refuses; then it is said what would have been done.
 func runDown(c *call) error {
-	s, err := c.status()
+	s, err := c.overview()
 	if err != nil {
 		return err
 	}

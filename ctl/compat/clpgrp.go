@@ -29,7 +29,7 @@ func runGroup(c *call) error {
 		return err
 	}
 	defer cancel()
-	s, err := c.status()
+	s, err := c.overview()
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (c *call) script(name string, limit time.Duration) error {
 	ctx, cancel := contextWithin(c.ctx, limit+grace)
 	defer cancel()
 	c.ctx = ctx
-	if _, err := c.status(); err != nil {
+	if _, err := c.overview(); err != nil {
 		return err
 	}
 	r, err := c.client.Script(ctx, api.ScriptCommand{Name: name, TimeMS: api.Millis(limit), Reason: c.name + " script request"})
@@ -100,7 +100,7 @@ func (c *call) restartGroup(group, resource string, limit time.Duration) error {
 	ctx, cancel := contextWithin(c.ctx, limit)
 	defer cancel()
 	c.ctx = ctx
-	s, err := c.status()
+	s, err := c.overview()
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (c *call) notify(monitor string, clear bool, limit time.Duration) error {
 	ctx, cancel := contextWithin(c.ctx, limit)
 	defer cancel()
 	c.ctx = ctx
-	if _, err := c.status(); err != nil {
+	if _, err := c.overview(); err != nil {
 		return err
 	}
 	category, keyword, _ := strings.Cut(c.given.text("-k"), ".")

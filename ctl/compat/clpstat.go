@@ -48,27 +48,33 @@ func runStat(c *call) error {
 			return err
 		}
 	}
-	s, err := c.status()
+	ask := c.overview
+	if shows[view] == nil && !absent[view] {
+		ask = c.status
+	}
+	s, err := ask()
 	if err != nil {
 		return err
 	}
 	p := page{out: c.out, wide: c.given.has("--long")}
-	switch view {
-	case "-s", "--local":
-		p.states(s)
-	case "-g":
-		p.groupMap(s)
-	case "-m":
-		p.monitors(s)
-	case "-n":
-		p.heartbeats(s)
-	case "-p", "-f", "--np", "--fnc", "--svg", "--xcl":
+	switch show := shows[view]; {
+	case show != nil:
+		show(&p, s)
+	case absent[view]:
 		return &failure{notOne, "There is no network partition, fencing, server group or exclusion to show.", nil}
 	default:
 		return c.properties(&p, s, view)
 	}
 	return nil
 }
+
+// shows are the forms that show states, absent those that show what one server
+// has not; all others show properties.
+var (
+	shows = map[string]func(*page, api.Status){"-s": (*page).states, "--local": (*page).states,
+		"-g": (*page).groupMap, "-m": (*page).monitors, "-n": (*page).heartbeats}
+	absent = map[string]bool{"-p": true, "-f": true, "--np": true, "--fnc": true, "--svg": true, "--xcl": true}
+)
 
 // pageWidth is the width of every page of clpstat.
 const pageWidth = 70

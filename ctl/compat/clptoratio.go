@@ -40,7 +40,7 @@ func runRatio(c *call) error {
 		return err
 	}
 	defer cancel()
-	s, err := c.status()
+	s, err := c.overview()
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func runRegistry(c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.status()
+	s, err := c.overview()
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func runSpeed(c *call) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.status(); err != nil {
+	if _, err := c.overview(); err != nil {
 		return err
 	}
 	mode := map[string]api.SpeedMode{"--high": api.SpeedHigh, "--low": api.SpeedLow, "-i": api.SpeedAuto}[verb]

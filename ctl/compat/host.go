@@ -17,10 +17,15 @@ func contextWithin(ctx context.Context, limit time.Duration) (context.Context, f
 	return ctx, func() { cancel() }
 }
 
-// status asks for a snapshot, and checks that the server that -h names is this
-// one.
-func (c *call) status() (api.Status, error) {
-	s, err := c.client.Status(c.ctx)
+// overview asks for a snapshot with as much of each monitor as a table shows, and
+// checks that the server that -h names is this one.
+func (c *call) overview() (api.Status, error) { return c.checked(c.client.Overview) }
+
+// status is overview with all of each monitor.
+func (c *call) status() (api.Status, error) { return c.checked(c.client.Status) }
+
+func (c *call) checked(ask func(context.Context) (api.Status, error)) (api.Status, error) {
+	s, err := ask(c.ctx)
 	if err != nil {
 		return s, err
 	}
