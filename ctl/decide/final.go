@@ -79,6 +79,10 @@ func (m *Machine) finalProbed(w *watch, in Probed, failing bool) {
 			m.admit(f) // it closed while we looked
 			return
 		}
+		if m.revoke(f) {
+			w.decide(m, recovery.Decision{Action: recovery.NoAction, Reason: string(f.action) + " is withheld: " + w.told})
+			return
+		}
 		w.final = nil
 		w.decide(m, recovery.Decision{Action: f.action, Reason: "one more look confirms it"})
 		m.onMachine(f)
@@ -188,6 +192,7 @@ func (m *Machine) inTurn(acts []*finalAct) {
 func (m *Machine) forUnit(f *finalAct) {
 	m.changed = true
 	switch {
+	case m.revoke(f):
 	case f.action.OnMachine() || f.action == recovery.StopService:
 		m.admit(f)
 	case f.unit.group.state == GroupStopFailed:

@@ -114,6 +114,9 @@ func (m *Machine) asked(f *finalAct, forbidden string) {
 
 // pass goes on with f behind the gate.
 func (m *Machine) pass(f *finalAct) {
+	if m.revoke(f) {
+		return
+	}
 	m.drop(f)
 	f.stage = passed
 	switch w, u := f.watch, f.unit; {
@@ -137,6 +140,9 @@ func (m *Machine) prepare(w *watch, f *finalAct) {
 	m.script(w, w.cfg.Recovery.BeforeFinal, w.env("FINALACTION", 0), func() {
 		if w.final != f {
 			return // its condition no longer holds
+		}
+		if m.revoke(f) {
+			return
 		}
 		if f.action.OnMachine() || f.action == recovery.StopService {
 			f.confirming = true

@@ -96,7 +96,11 @@ func (g *group) deadlines(m *Machine) []time.Duration {
 }
 
 // startGroup begins to start g; it reports whether there was anything to do.
+// Nothing is started any more once the service stops.
 func (m *Machine) startGroup(g *group, r resource.Request, reason string) bool {
+	if m.service.state != Running {
+		return false
+	}
 	if g.state == GroupStopping {
 		g.restart, g.reason = true, reason
 		return true

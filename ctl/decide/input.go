@@ -198,7 +198,7 @@ func (m *Machine) renewAll(g *group) {
 
 func (in ResourceWanted) apply(m *Machine) {
 	u := m.units[in.Name]
-	if u == nil || u.group.state == GroupStarting || u.group.state == GroupStopping {
+	if u == nil || u.group.state == GroupStarting || u.group.state == GroupStopping || in.Up && m.service.state != Running {
 		return
 	}
 	if !in.Up {
@@ -310,7 +310,9 @@ func (m *Machine) Durable() Durable {
 		if w.held {
 			d.Held = append(d.Held, w.cfg.Name)
 		}
-		if s := w.recovery; s.Scripts+s.Restarts > 0 || s.Exhausted {
+		s := w.recovery
+		s.Exhausted = s.Exhausted && w.final == nil // which is still due
+		if s.Scripts+s.Restarts > 0 || s.Exhausted {
 			if d.Recovery == nil {
 				d.Recovery = map[string]recovery.State{}
 			}

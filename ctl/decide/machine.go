@@ -163,6 +163,8 @@ func (m *Machine) install(model *config.Model) {
 		w := oldWatches[c.Name]
 		if w == nil {
 			w = &watch{health: Unknown, announced: Unknown}
+		} else if m.observing() || w.cfg.Recovery != c.Recovery {
+			m.void(w)
 		}
 		delete(oldWatches, c.Name)
 		w.cfg, w.index, w.target, w.maintenance = c, len(m.watches), m.units[c.Target], mustParse(c.Maintenance)
@@ -182,6 +184,7 @@ func (m *Machine) install(model *config.Model) {
 		m.forget(w)
 		w.then = nil
 	}
+	m.voidOfUnits()
 	m.allWatches = true
 }
 
@@ -236,10 +239,17 @@ func (m *Machine) settle() {
 func (m *Machine) restartDelayed() {
 	due := slices.SortedFunc(maps.Keys(m.delayed), func(a, b *watch) int { return a.index - b.index })
 	for _, w := range due {
-		if m.delayed[w] && m.now >= w.restartAt {
-			m.changed = true
-			m.restart(w, w.last)
+		if !m.delayed[w] || m.now < w.restartAt {
+			continue
 		}
+		m.changed = true
+		if why, held := m.heldBack(w); held {
+			w.recovery.Restarts-- // it was not made, and stays due
+			m.forget(w)
+			m.withhold(w, why)
+			continue
+		}
+		m.restart(w, w.last)
 	}
 }
 

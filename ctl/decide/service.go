@@ -107,6 +107,9 @@ type reload struct {
 }
 
 func (in Reload) apply(m *Machine) {
+	if m.service.state != Running {
+		return // what is in force stays so until the end
+	}
 	r := &reload{model: in.Model}
 	for _, name := range in.Restart {
 		u := m.units[name]
