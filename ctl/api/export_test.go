@@ -10,6 +10,11 @@ func HandlerFor(b Backend, p Policy) http.Handler {
 	return newServer(b, Options{}, p).handler(new(sync.WaitGroup))
 }
 
+// HandlerWith does the same for a server with options.
+func HandlerWith(o Options, b Backend) http.Handler {
+	return newServer(b, o, Policy{}).handler(new(sync.WaitGroup))
+}
+
 // PolicyFor returns the policy for a group that need not exist.
 func PolicyFor(group string, gid int) Policy { return Policy{group: group, gid: gid} }
 

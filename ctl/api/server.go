@@ -34,7 +34,8 @@ const (
 type Options struct {
 	Socket string // path
 	Group  string // whose members may read; empty: root only
-	// Refused is told of each request that was not allowed. May be nil.
+	// Refused is told of requests that were not allowed: of each user's first, and
+	// from then on once a minute. May be nil.
 	Refused func(c Caller, request string, err error)
 }
 
@@ -46,6 +47,7 @@ type Server struct {
 	policy   Policy
 	streams  chan struct{} // a token for each
 	requests chan struct{}
+	told     refusals
 }
 
 // NewServer returns a server for b. An unknown group is an error.
@@ -58,7 +60,7 @@ func NewServer(b Backend, o Options) (*Server, error) {
 }
 
 func newServer(b Backend, o Options, p Policy) *Server {
-	return &Server{b, o, p, make(chan struct{}, streamLimit), make(chan struct{}, requestLimit)}
+	return &Server{backend: b, options: o, policy: p, streams: make(chan struct{}, streamLimit), requests: make(chan struct{}, requestLimit)}
 }
 
 // Listen makes the socket, in place of one that nobody listens on any more.
@@ -153,9 +155,7 @@ func (s *Server) miss(w http.ResponseWriter, r *http.Request, mux *http.ServeMux
 // answer is the only way to a Backend: it authorises, bounds, calls, replies.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, route Route) {
 	if err := s.policy.Authorise(CallerFrom(r.Context()), route.Right); err != nil {
-		if s.options.Refused != nil {
-			s.options.Refused(CallerFrom(r.Context()), r.Method+" "+r.URL.Path, err)
-		}
+		s.refused(CallerFrom(r.Context()), r.Method+" "+r.URL.Path, err)
 		fail(w, err)
 		return
 	}
@@ -189,6 +189,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, route Route) {
 		fail(w, Errorf(OutOfTime, "no answer within %v", route.Limit))
 	default:
 		fail(w, err)
+	}
+}
+
+// refused reports a request that was not allowed.
+func (s *Server) refused(c Caller, request string, err error) {
+	if s.options.Refused == nil {
+		return
+	}
+	if what, is := s.told.report(c.UID, request, time.Now()); is {
+		s.options.Refused(c, what, err)
 	}
 }
 
