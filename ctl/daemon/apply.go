@@ -164,28 +164,34 @@ func (d *Daemon) ApplyConfig(ctx context.Context, s api.ConfigSource) (api.Plan,
 		d.emit(event.ConfigRejected.New("", "error", err.Error()))
 		return answer, api.Errorf(api.Refused, "%v", err).Try("mend the configuration; the running one stays")
 	}
-	d.mu.Lock()
-	busy := d.next != nil
-	if !busy {
-		d.next = c
-	}
-	d.mu.Unlock()
-	if busy {
-		return answer, api.Errorf(api.Conflict, "another configuration is being applied").Try("wait for it: shisa status")
+	c.summary = answer.Summary
+	if err := d.reserve(c); err != nil {
+		return answer, err
 	}
 	d.record(ctx, "config apply "+answer.Source, "")
-	d.input(ctx, decide.Reload{Model: next, Restart: stopping(plan)})
+	// From here on it follows, whether or not the caller waits for it.
+	d.input(context.WithoutCancel(ctx), decide.Reload{Model: next, Restart: stopping(plan)})
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 		return answer, api.Errorf(api.OutOfTime, "resources are still stopping; the configuration follows").Try("shisa status --watch")
 	}
 	answer.Applied = true
-	if d.parts.Applied != nil {
-		d.parts.Applied(next)
-	}
-	d.emit(event.ConfigApplied.New("", "summary", answer.Summary))
 	return answer, nil
+}
+
+// reserve makes c the configuration that comes next.
+func (d *Daemon) reserve(c *change) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.machine.Service() != decide.Running:
+		return api.Errorf(api.Conflict, "the service is stopping")
+	case d.next != nil:
+		return api.Errorf(api.Conflict, "another configuration is being applied").Try("wait for it: shisa status")
+	}
+	d.next = c
+	return nil
 }
 
 // stopping lists the resources that plan stops or restarts.

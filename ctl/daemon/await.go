@@ -9,6 +9,16 @@ import (
 	"shisa/ctl/decide"
 )
 
+// mayStart refuses to start something while everything is stopped for good.
+func (d *Daemon) mayStart(c api.UnitCommand) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.Verb == api.StartUnit && d.machine.Service() != decide.Running {
+		return api.Errorf(api.Conflict, "the service is stopping: nothing is started any more")
+	}
+	return nil
+}
+
 // await waits until the groups that want selects have come to rest.
 func (d *Daemon) await(ctx context.Context, c api.UnitCommand, want func(decide.GroupView, []decide.ResourceView) bool) (api.Result, error) {
 	if c.NoWait {

@@ -191,6 +191,9 @@ func (d *Daemon) Group(ctx context.Context, c api.UnitCommand) (api.Result, erro
 	} else if !d.has(name, true) {
 		return api.Result{}, api.Errorf(api.NotFound, "there is no group %q", name).Try("shisa group list")
 	}
+	if err := d.mayStart(c); err != nil {
+		return api.Result{}, err
+	}
 	d.record(ctx, fmt.Sprintf("group %s %s", c.Verb, c.Name), c.Reason)
 	d.input(ctx, decide.GroupWanted{Name: name, Up: c.Verb == api.StartUnit, By: api.CallerFrom(ctx).Name})
 	return d.await(ctx, c, func(g decide.GroupView, _ []decide.ResourceView) bool { return name == "" || g.Name == name })
@@ -200,6 +203,9 @@ func (d *Daemon) Group(ctx context.Context, c api.UnitCommand) (api.Result, erro
 func (d *Daemon) Resource(ctx context.Context, c api.UnitCommand) (api.Result, error) {
 	if !d.has(c.Name, false) {
 		return api.Result{}, api.Errorf(api.NotFound, "there is no resource %q", c.Name).Try("shisa status lists them")
+	}
+	if err := d.mayStart(c); err != nil {
+		return api.Result{}, err
 	}
 	d.record(ctx, fmt.Sprintf("resource %s %s", c.Verb, c.Name), c.Reason)
 	d.input(ctx, decide.ResourceWanted{Name: c.Name, Up: c.Verb == api.StartUnit, By: api.CallerFrom(ctx).Name})

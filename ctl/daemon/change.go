@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shisa/ctl/config"
+	"shisa/ctl/event"
 	"shisa/ctl/monitor"
 	"shisa/ctl/resource"
 )
@@ -37,6 +38,7 @@ type change struct {
 	hash      string
 	resources map[string]resource.Resource
 	probers   map[string]monitor.Prober // only those that are new or changed
+	summary   string                    // of what it changes
 	done      chan struct{}             // closed when it is in force
 }
 
@@ -170,8 +172,22 @@ func (d *Daemon) swap(ctx context.Context) {
 	d.past.keep(c.model)
 	d.mail.keep(c.model, d.parts.Types)
 	d.install(c)
-	d.wg.Go(func() { d.parts.Guard.Configure(ctx, c.model, "") })
+	d.emit(event.ConfigApplied.New("", "summary", c.summary))
+	d.wg.Go(func() { d.settleIn(ctx) })
 	close(c.done)
+}
+
+// settleIn does what takes time once a configuration is in force: the countdowns
+// follow it, and it is kept for a later start. Of two that come one after the
+// other the later one stands, whichever is first here.
+func (d *Daemon) settleIn(ctx context.Context) {
+	d.settling.Lock()
+	defer d.settling.Unlock()
+	m := d.Model()
+	d.parts.Guard.Configure(ctx, m, "")
+	if d.parts.Applied != nil {
+		d.parts.Applied(m)
+	}
 }
 
 // install replaces the probers of changed monitors that are probed at present;

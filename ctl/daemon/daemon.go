@@ -92,6 +92,7 @@ type Daemon struct {
 	stretched stretch
 	calendar  calendar
 	saving    sync.Mutex     // one save at a time
+	settling  sync.Mutex     // one configuration at a time
 	unsaved   chan struct{}  // holds a token when the durable state has changed
 	wg        sync.WaitGroup // operations under way
 	stop      context.CancelFunc

@@ -82,6 +82,9 @@ func (m *Machine) View() View {
 	return v
 }
 
+// Service returns the state of the whole service.
+func (m *Machine) Service() ServiceState { return m.service.state }
+
 // Monitor returns what can be seen of one monitor, and false when there is none
 // of that name.
 func (m *Machine) Monitor(name string) (MonitorView, bool) {
