@@ -66,6 +66,7 @@ type Protect struct {
 	told   map[string]string
 	stale  string             // version of a keeper that did not become ours
 	down   bool               // the shutdown is guarded
+	over   bool               // the service was stopped on purpose
 	stop   context.CancelFunc // of the checks
 	checks sync.WaitGroup
 }
@@ -184,11 +185,16 @@ func (p *Protect) endChecks() {
 	}
 }
 
-// arm gives the keeper its orders, unless it has them already.
+// arm gives the keeper its orders, unless it has them already. After a deliberate
+// stop, and once the shutdown is guarded, nothing is armed any more: this daemon is
+// about to end, and nobody would beat. The caller holds configuring.
 func (p *Protect) arm(ctx context.Context) {
 	p.mu.Lock()
-	m, never := p.model, p.never
+	m, never, last := p.model, p.never, p.down || p.over
 	p.mu.Unlock()
+	if last {
+		return
+	}
 	status, err := p.reach(ctx)
 	chosen, orders := p.decide(ctx, m, never == "", status.PID) // also without a keeper: to be seen
 	if err != nil {
@@ -358,7 +364,7 @@ func (p *Protect) Disarm(ctx context.Context, reason string) error {
 	p.configuring.Lock()
 	defer p.configuring.Unlock()
 	p.mu.Lock()
-	p.orders = nil
+	p.orders, p.over = nil, true
 	lost, alone := p.lost != nil, p.pageErr != nil
 	p.mu.Unlock()
 	if alone {

@@ -404,6 +404,41 @@ func TestDisarmAfterAnAbsence(t *testing.T) {
 	b.wantDone("back", "watchdog0 disarm", "watchdog1 disarm")
 }
 
+// After a deliberate stop nothing is armed any more, by whatever was under way: the
+// daemon ends, nobody beats, and the countdown would fire.
+func TestNothingIsArmedAfterTheEnd(t *testing.T) {
+	b := newBench(t)
+	b.Configure(t.Context(), model(), "")
+	b.done()
+	if err := b.Disarm(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	b.wantDone("the end", "watchdog0 disarm", "watchdog1 disarm")
+	b.told()
+	b.Ask(t.Context()) // the keeper that was started by us has ended with it
+	b.Configure(t.Context(), model(func(m *config.Model) { m.Stall.Timeout = 30 * time.Second }), "")
+	b.Ask(t.Context())
+	b.wantDone("after the end")
+	b.wantTold("after the end")
+	if _, err := (keeper.Client{Socket: b.options.Socket}).Status(t.Context()); !errors.Is(err, keeper.ErrAbsent) {
+		t.Errorf("another keeper was started: %v", err)
+	}
+}
+
+// A countdown that guards the shutdown stays as it is, whatever is configured now:
+// it must not be pinged again.
+func TestConfiguredWhileGoingDown(t *testing.T) {
+	b := newBench(t)
+	b.Configure(t.Context(), model(), "")
+	b.Shutdown(t.Context(), "test")
+	b.done()
+	b.Configure(t.Context(), model(func(m *config.Model) { m.Stall.Timeout = 30 * time.Second }), "")
+	b.wantDone("going down")
+	if v := b.View().Shutdown; !v.Armed {
+		t.Errorf("%+v", v)
+	}
+}
+
 // A page that cannot be shared leaves a daemon that measures for itself.
 func TestNoPage(t *testing.T) {
 	b := newBench(t)

@@ -98,8 +98,8 @@ func (p *Protect) ask(ctx context.Context) {
 	}
 	s, err := p.client.Status(ctx)
 	p.mu.Lock()
-	wasLost, down, m := p.lost, p.down, p.model
-	again := err == nil && !down && p.orders != nil && (wasLost != nil || s.Page != p.orders.Page || s.PID != p.status.PID)
+	wasLost, last, m := p.lost, p.down || p.over, p.model
+	again := err == nil && !last && p.orders != nil && (wasLost != nil || s.Page != p.orders.Page || s.PID != p.status.PID)
 	if err == nil {
 		p.status, p.heard, p.lost = s, time.Now(), nil
 	}
@@ -107,12 +107,14 @@ func (p *Protect) ask(ctx context.Context) {
 		p.orders = nil
 	}
 	p.mu.Unlock()
-	switch {
-	case err != nil && !down && m != nil:
+	gone := err != nil && !last && m != nil
+	if gone {
 		p.keeperLost(err, m)
+	}
+	if gone || again {
+		p.configuring.Lock()
 		p.arm(ctx)
-	case again:
-		p.arm(ctx)
+		p.configuring.Unlock()
 	}
 	if err == nil && wasLost != nil {
 		p.o.Emit(event.KeeperBack.New("keeper"))
