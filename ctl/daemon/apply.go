@@ -5,7 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"shisa/ctl/api"
@@ -41,54 +44,71 @@ func digest(m *config.Model) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// A proposal is a configuration compared with the one in force.
+type proposal struct {
+	running *config.Model // that it was compared with
+	wanted  *config.Model // as it was written
+	next    *config.Model // the same, with the operator's brake
+	plan    config.Plan   // from running to next
+}
+
+// propose compares wanted with the configuration in force.
+func (d *Daemon) propose(wanted *config.Model) *proposal {
+	d.mu.Lock()
+	p := &proposal{running: d.model, wanted: wanted, next: braked(wanted, d.brake)}
+	d.mu.Unlock()
+	p.plan = config.Diff(p.running, p.next)
+	return p
+}
+
 // PlanConfig checks a configuration and says what applying it would change.
 func (d *Daemon) PlanConfig(_ context.Context, s api.ConfigSource) (api.Plan, error) {
-	_, plan, answer := d.prepare(s)
-	if plan != nil {
-		answer.Changes = changes(plan)
-		answer.Summary = summary(plan)
-	}
+	_, answer := d.prepare(s)
 	return answer, nil
 }
 
-// prepare reads s and compares it with the configuration in force. Without
-// mistakes the model and the plan are not nil.
-func (d *Daemon) prepare(s api.ConfigSource) (*config.Model, *config.Plan, api.Plan) {
-	running := d.Model()
-	var next *config.Model
-	var problems config.Problems
-	source := s.Path
-	switch {
-	case s.Text != "":
-		source = "(text)"
-		next, problems = config.Parse([]byte(s.Text), running.Source, running.Dir, d.parts.Types)
-	case s.Path == "" && running.Source == config.DefaultSource:
-		next = config.Default()
-		source = running.Source
-	default:
-		if source == "" {
-			source = running.Source
-		}
-		next, problems = config.Load(source, d.parts.Types)
-	}
+// prepare reads s and compares it with the configuration in force. The proposal is
+// nil when there are mistakes, among them scripts that are named and not there.
+func (d *Daemon) prepare(s api.ConfigSource) (*proposal, api.Plan) {
+	wanted, problems, source := d.read(s)
 	answer := api.Plan{Source: source, Changes: []api.Change{}, Mistakes: []api.Mistake{}}
 	for _, p := range problems {
 		if !p.Warning {
 			answer.Mistakes = append(answer.Mistakes, api.Mistake{File: p.File, Line: p.Line, Key: p.Key, Text: p.Text})
 		}
 	}
-	if next == nil {
-		answer.Summary = fmt.Sprintf("%d mistakes: nothing can be applied", len(answer.Mistakes))
-		return nil, nil, answer
+	if n := len(answer.Mistakes); n > 0 || wanted == nil {
+		answer.Summary = fmt.Sprintf("nothing can be applied: %d mistakes", n)
+		return nil, answer
 	}
 	if d.parts.StateDir != "" {
-		next.Store.Dir = d.parts.StateDir
+		wanted.Store.Dir = d.parts.StateDir
 	}
-	if d.brake != "" {
-		next = observeOnly(next)
+	p := d.propose(wanted)
+	answer.Changes, answer.Summary = changes(&p.plan), summary(&p.plan)
+	return p, answer
+}
+
+// read reads the configuration that s names: a text, a file, or nothing, which
+// means the file that the service begins with.
+func (d *Daemon) read(s api.ConfigSource) (m *config.Model, problems config.Problems, source string) {
+	running := d.Model()
+	switch path := cmp.Or(s.Path, d.parts.Config, running.Source); {
+	case s.Text != "":
+		m, problems = config.Parse([]byte(s.Text), running.Source, running.Dir, d.parts.Types)
+		return m, problems, "(text)"
+	case s.Path == "" && (path == config.DefaultSource || running.Source == config.DefaultSource && !exists(path)):
+		return config.Default(), nil, config.DefaultSource
+	default:
+		m, problems = config.Load(path, d.parts.Types)
+		return m, problems, path
 	}
-	plan := config.Diff(running, next)
-	return next, &plan, answer
+}
+
+// exists reports whether there is, or may be, a file of that name.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func changes(p *config.Plan) []api.Change {
@@ -153,24 +173,26 @@ const maxListed = 10
 
 // ApplyConfig puts a configuration into force, whole or not at all.
 func (d *Daemon) ApplyConfig(ctx context.Context, s api.ConfigSource) (api.Plan, error) {
-	next, plan, answer := d.prepare(s)
-	if plan == nil {
+	p, answer := d.prepare(s)
+	if p == nil {
 		d.emit(event.ConfigRejected.New("", "error", listed(answer.Mistakes)))
 		return answer, nil
 	}
-	answer.Changes, answer.Summary = changes(plan), summary(plan)
-	c, err := d.build(next, plan)
+	if file := d.parts.Config; file != "" && s.Text == "" && p.wanted.Source != config.DefaultSource && p.wanted.Source != file {
+		answer.Summary += "; until the next start of the service, which reads " + file
+	}
+	c, err := d.build(p.next, &p.plan)
 	if err != nil {
 		d.emit(event.ConfigRejected.New("", "error", err.Error()))
 		return answer, api.Errorf(api.Refused, "%v", err).Try("mend the configuration; the running one stays")
 	}
-	c.summary = answer.Summary
-	if err := d.reserve(c); err != nil {
+	c.wanted, c.summary = p.wanted, answer.Summary
+	if err := d.reserve(c, p.running); err != nil {
 		return answer, err
 	}
 	d.record(ctx, "config apply "+answer.Source, "")
 	// From here on it follows, whether or not the caller waits for it.
-	d.input(context.WithoutCancel(ctx), decide.Reload{Model: next, Restart: stopping(plan)})
+	d.input(context.WithoutCancel(ctx), decide.Reload{Model: p.next, Restart: stopping(&p.plan)})
 	select {
 	case <-c.done:
 	case <-ctx.Done():
@@ -180,14 +202,15 @@ func (d *Daemon) ApplyConfig(ctx context.Context, s api.ConfigSource) (api.Plan,
 	return answer, nil
 }
 
-// reserve makes c the configuration that comes next.
-func (d *Daemon) reserve(c *change) error {
+// reserve makes c, which was planned for the change from running, the
+// configuration that comes next.
+func (d *Daemon) reserve(c *change, running *config.Model) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
 	case d.machine.Service() != decide.Running:
 		return api.Errorf(api.Conflict, "the service is stopping")
-	case d.next != nil:
+	case d.next != nil || d.model != running:
 		return api.Errorf(api.Conflict, "another configuration is being applied").Try("wait for it: shisa status")
 	}
 	d.next = c

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,6 +40,77 @@ func TestApplyWithoutItsCaller(t *testing.T) {
 		events, err := w.daemon.Events(t.Context(), api.EventQuery{Codes: []string{event.ConfigApplied.Code}})
 		if err != nil || len(events) != 16 {
 			t.Errorf("%d announced (%v), want 16", len(events), err)
+		}
+	})
+}
+
+// TestApplyRefusesWhatIsNotThere: a configuration that names a script which does
+// not exist is a mistake like any other: nothing of it is applied.
+func TestApplyRefusesWhatIsNotThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, oneService, nil)
+		defer w.end()
+		file := filepath.Join(t.TempDir(), config.FileName)
+		text := strings.Replace(oneService, "restarts = 2", "scripts = 1\nscript = \"nosuch.sh\"\nrestarts = 7", 1)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for what, ask := range map[string]func(context.Context, api.ConfigSource) (api.Plan, error){"plan": w.daemon.PlanConfig, "apply": w.daemon.ApplyConfig} {
+			plan, err := ask(t.Context(), api.ConfigSource{Path: file})
+			if err != nil || plan.Applied || len(plan.Mistakes) != 1 || len(plan.Changes) != 0 || !strings.Contains(plan.Mistakes[0].Text, "nosuch.sh") {
+				t.Errorf("%s: %+v, %v", what, plan, err)
+			}
+		}
+		if got := w.daemon.Model().Monitors[0].Recovery.Policy.MaxRestart; got != 2 {
+			t.Errorf("%d restarts are in force, want 2", got)
+		}
+	})
+}
+
+// TestReloadReadsTheServicesFile: a reload goes back to the file that the service
+// begins with, whatever was applied in between; who applies another one is told.
+func TestReloadReadsTheServicesFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, oneService, nil)
+		defer w.end()
+		dir := t.TempDir()
+		own, other := filepath.Join(dir, config.FileName), filepath.Join(dir, "other.toml")
+		for file, name := range map[string]string{own: "own", other: "other"} {
+			if err := os.WriteFile(file, []byte(strings.Replace(oneService, "[[group]]", "[server]\nname = \""+name+"\"\n[[group]]", 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.daemon.parts.Config = own
+		plan, err := w.daemon.ApplyConfig(t.Context(), api.ConfigSource{Path: other})
+		if err != nil || !plan.Applied || !strings.Contains(plan.Summary, "until the next start") {
+			t.Errorf("%+v, %v", plan, err)
+		}
+		plan, err = w.daemon.ApplyConfig(t.Context(), api.ConfigSource{})
+		if err != nil || !plan.Applied || strings.Contains(plan.Summary, "until the next start") {
+			t.Errorf("%+v, %v", plan, err)
+		}
+		if got := w.daemon.Model().Server.Name; got != "own" {
+			t.Errorf("in force is %q", got)
+		}
+	})
+}
+
+// TestPlanOfAnother: a plan that was made for another configuration than the one
+// that is in force by now is not carried out.
+func TestPlanOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, oneService, nil)
+		defer w.end()
+		p, _ := w.daemon.prepare(api.ConfigSource{Text: strings.Replace(oneService, "10s", "20s", 1)})
+		c, err := w.daemon.build(p.next, &p.plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.daemon.ApplyConfig(t.Context(), api.ConfigSource{Text: strings.Replace(oneService, "5s", "6s", 1)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.daemon.reserve(c, p.running); api.CodeOf(err) != api.Conflict {
+			t.Errorf("%v", err)
 		}
 	})
 }

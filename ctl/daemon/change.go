@@ -35,6 +35,7 @@ func (r *resources) replace(by map[string]resource.Resource) {
 // into force can no longer fail.
 type change struct {
 	model     *config.Model
+	wanted    *config.Model // the same without the operator's brake
 	hash      string
 	resources map[string]resource.Resource
 	probers   map[string]monitor.Prober // only those that are new or changed
@@ -166,7 +167,7 @@ func (d *Daemon) swap(ctx context.Context) {
 	d.mu.Lock()
 	c := d.next
 	d.next = nil
-	d.model, d.applied, d.hash = c.model, time.Now(), c.hash
+	d.model, d.wanted, d.applied, d.hash = c.model, c.wanted, time.Now(), c.hash
 	d.mu.Unlock()
 	d.resources.replace(c.resources)
 	d.past.keep(c.model)

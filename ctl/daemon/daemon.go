@@ -62,6 +62,7 @@ type Parts struct {
 	StillUp   bool                                      // the machine did not go down since the service ran last: what runs is taken over
 	Doctor    func(context.Context) (api.Doctor, error) // nil: nothing to say
 	Ready     func()                                    // called when everything is started; may be nil
+	Config    string                                    // file that the service begins with; empty: none
 	StateDir  string                                    // instead of the configured one; empty: as configured
 	RunDir    string                                    // for what resources must remember until the next boot; empty: nothing
 	SysDir    string                                    // instead of /sys; empty: /sys
@@ -72,10 +73,11 @@ type Parts struct {
 type Daemon struct {
 	parts Parts
 	since time.Time
-	brake string // why only observing is allowed; empty: it is not forced
 
-	mu      sync.Mutex // guards what follows up to the blank line
-	model   *config.Model
+	mu      sync.Mutex    // guards what follows up to the blank line
+	brake   string        // why only observing is allowed; empty: it is not forced
+	model   *config.Model // in force
+	wanted  *config.Model // the same without the brake
 	machine *decide.Machine
 	applied time.Time
 	hash    string  // of the model
@@ -103,11 +105,9 @@ type Daemon struct {
 // resource or monitor of a valid configuration cannot be built, which the
 // error lists completely.
 func New(model *config.Model, p Parts) (*Daemon, error) {
-	d := &Daemon{parts: p, since: time.Now(), model: model, applied: time.Now(),
+	d := &Daemon{parts: p, since: time.Now(), brake: p.Actor.Brake(), wanted: model, applied: time.Now(),
 		inputs: make(chan decide.Input, inputLimit), quit: make(chan struct{}), unsaved: make(chan struct{}, 1), watched: map[string]bool{}}
-	if d.brake = p.Actor.Brake(); d.brake != "" && model.Mode == config.Protect {
-		d.model = observeOnly(model)
-	}
+	d.model = braked(model, d.brake)
 	d.machine, d.hash = decide.New(d.model), digest(d.model)
 	d.sched = schedule.New(schedule.Options{Emit: d.report, Beat: p.Guard.Beat(BeatScheduler)})
 	built, err := d.build(d.model, nil)
@@ -118,13 +118,6 @@ func New(model *config.Model, p Parts) (*Daemon, error) {
 	d.past.keep(d.model)
 	d.mail.keep(d.model, p.Types)
 	return d, nil
-}
-
-// observeOnly returns a copy of m that only observes.
-func observeOnly(m *config.Model) *config.Model {
-	c := *m
-	c.Mode = config.Observe
-	return &c
 }
 
 // Run starts everything and returns when the service has stopped: after a
@@ -138,6 +131,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { d.log("scheduler", d.sched.Run(ctx)) })
 	wg.Go(func() { d.saver(ctx) })
+	wg.Go(func() { d.tendBrake(ctx) })
 	rescue := d.parts.Rescue != nil && d.parts.Rescue(ctx)
 	never := d.parts.Actor.Unable()
 	if rescue {

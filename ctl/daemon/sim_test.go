@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -149,7 +150,12 @@ func (w *world) types() config.Registry {
 }
 
 // The world is its own Actor and Guard.
-func (w *world) Brake() string  { return w.brake }
+func (w *world) Brake() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.brake
+}
+
 func (w *world) Unable() string { return "" }
 
 func (w *world) Do(_ context.Context, a recovery.Action) error {
@@ -323,6 +329,42 @@ func TestBrakeForcesObserving(t *testing.T) {
 		time.Sleep(time.Hour)
 		if s := w.look("web"); s.starts != 1 || w.actions() != nil {
 			t.Errorf("acted in spite of the brake: %+v, %v", s, w.actions())
+		}
+	})
+}
+
+// TestBrakeWhileRunning: a brake that is set while the service runs holds at once,
+// also what is under way, and what was meant is in force again when it is released.
+func TestBrakeWhileRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, strings.Replace(oneService, "restarts = 2", "restarts = 0", 1), nil)
+		defer w.end()
+		brake := func(why string) {
+			w.mu.Lock()
+			w.brake = why
+			w.mu.Unlock()
+			time.Sleep(2 * brakeEvery)
+		}
+		time.Sleep(time.Minute)
+		brake("the brake")
+		w.set("web", func(s *scripted) { s.verdict = monitor.Failed })
+		time.Sleep(time.Hour)
+		if s := w.look("web"); s.stops != 0 || w.actions() != nil {
+			t.Errorf("acted in spite of the brake: %+v, %v", s, w.actions())
+		}
+		if s, err := w.daemon.Status(t.Context()); err != nil || s.Mode != "observe" {
+			t.Errorf("mode %s (%v)", s.Mode, err)
+		}
+		w.set("web", func(s *scripted) { s.verdict = monitor.OK })
+		time.Sleep(time.Minute)
+		brake("")
+		if s, err := w.daemon.Status(t.Context()); err != nil || s.Mode != "protect" {
+			t.Errorf("released: mode %s (%v)", s.Mode, err)
+		}
+		w.set("web", func(s *scripted) { s.verdict = monitor.Failed })
+		time.Sleep(time.Minute)
+		if got := w.actions(); len(got) != 1 {
+			t.Errorf("released: acted %v, want one reboot", got)
 		}
 	})
 }

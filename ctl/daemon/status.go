@@ -89,8 +89,11 @@ func (d *Daemon) suppression(m *config.Model, v decide.View, s api.Status) api.S
 			x.Reasons = append(x.Reasons, text)
 		}
 	}
-	add(d.brake != "", "Observing is forced: "+d.brake+".")
-	add(x.Observe && d.brake == "", `The mode is "observe": decisions are announced, not carried out.`)
+	d.mu.Lock()
+	brake := d.brake
+	d.mu.Unlock()
+	add(brake != "", "Observing is forced: "+brake+".")
+	add(x.Observe && brake == "", `The mode is "observe": decisions are announced, not carried out.`)
 	add(x.Config, "Recovery is suppressed for the whole server (server.suppress_recovery).")
 	add(x.Rescue, "The machine is in a rescue target.")
 	add(x.Limiter, fmt.Sprintf("The limit of %d machine-level actions is reached.", m.Limiter.Max))

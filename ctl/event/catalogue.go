@@ -11,6 +11,10 @@ var (
 		"Configuration not applied, the running one stays: {error}").legacy("pm/13").mend("shisa config check")
 	ConfigIncomplete = define("config-incomplete", Error, "Configuration incomplete",
 		"The configuration is in force, but: {error}").mend("shisa config check")
+	BrakeSet = define("brake-set", Warning, "Brake set",
+		"The operator's brake is set: {reason}. Nothing is recovered and no countdown is armed.")
+	BrakeReleased = define("brake-released", Warning, "Brake released",
+		"The operator's brake is released: mode {mode} is in force again.")
 	BootReason = define("boot-reason", Info, "Why the machine went down last",
 		"{reason}")
 	BootUnclean = define("boot-unclean", Warning, "The machine went down uncleanly",

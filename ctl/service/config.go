@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"shisa/ctl/api"
 	"shisa/ctl/config"
 	"shisa/ctl/monitor/types"
 	restypes "shisa/ctl/resource/types"
@@ -39,17 +38,13 @@ func (p *process) configuration() (*config.Model, error) {
 	return config.Default(), fmt.Errorf("%w: observing with the embedded default", rejected)
 }
 
-// source is what a reload reads: the file in force, or the one that was not there
-// or could not be read when the daemon fell back to its default.
-func (p *process) source() api.ConfigSource {
-	if _, err := os.Stat(p.flags.config); err != nil || p.daemon.Model().Source != config.DefaultSource {
-		return api.ConfigSource{}
-	}
+// path is the file that the service begins with, and that a reload reads.
+func (p *process) path() string {
 	path, err := filepath.Abs(p.flags.config)
 	if err != nil {
-		path = p.flags.config
+		return p.flags.config
 	}
-	return api.ConfigSource{Path: path}
+	return path
 }
 
 func (p *process) stateDir() string {

@@ -65,7 +65,7 @@ func (p *process) reload(ctx context.Context) {
 	notify(daemon.SdNotifyReloading)
 	defer ready()
 	ctx = api.WithCaller(ctx, api.Caller{PID: os.Getpid(), Name: "SIGHUP"})
-	if _, err := p.daemon.ApplyConfig(ctx, p.source()); err != nil {
+	if _, err := p.daemon.ApplyConfig(ctx, api.ConfigSource{}); err != nil {
 		p.log.Error("configuration is not applied", err, nil)
 	}
 }
