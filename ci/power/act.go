@@ -58,6 +58,8 @@ func (a *act) play(ctx context.Context) error {
 func (a *act) question(ctx context.Context) error {
 	seen, _, verdict := judge(a.Case, a.strike, a.guest.Events(), a.waited)
 	switch {
+	case verdict != nil && a.Fault.Reset && seen == nothing:
+		return a.look(ctx)
 	case verdict != nil:
 		return nil // the judge says it
 	case a.Fault.Reset && a.Fault.Feeder:
@@ -70,6 +72,18 @@ func (a *act) question(ctx context.Context) error {
 		}
 	}
 	return a.retire(ctx)
+}
+
+// look asks a guest that should have been reset, and was not, how it is: the error
+// says what it answers, if it does.
+func (a *act) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	text, err := a.guest.Sh(ctx, "top -b -n 1 | head -n 12; shisa status; shisa events | tail -n 5")
+	if err != nil {
+		return fmt.Errorf("the guest does not answer, either: %w", err)
+	}
+	return fmt.Errorf("the guest is well:\n%s", text)
 }
 
 // judge looks at everything that the hypervisor saw until now.

@@ -10,6 +10,9 @@ import (
 	"shisa/ci/vm"
 )
 
+// nothing is what the hypervisor saw when it saw nothing.
+const nothing = "none"
+
 // judge says what the hypervisor saw after the strike, how late the engine was in
 // milliseconds after it was due (nil: it did not fire), and what is wrong with
 // that. Waited is how long the host kept the guest's CPUs waiting: Early before the
@@ -32,7 +35,7 @@ func judge(c Case, strike time.Time, events []vm.Event, waited Window) (seen str
 			ping = e
 		}
 	}
-	seen = "none"
+	seen = nothing
 	if len(kinds) > 0 {
 		seen = strings.Join(kinds, ",")
 	}

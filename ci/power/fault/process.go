@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -81,9 +82,17 @@ func hog(args []string) (func() error, error) {
 	}
 	return func() error {
 		cpus := runtime.NumCPU()
+		runtime.GOMAXPROCS(cpus + 1) // none waits for another's
 		failed := make(chan error, cpus)
+		var ready atomic.Int32
 		for cpu := range cpus {
-			go func() { failed <- spin(cpu, uint32(*priority)) }()
+			go func() {
+				failed <- spin(cpu, uint32(*priority), func() {
+					for ready.Add(1); ready.Load() < int32(cpus); {
+						runtime.Gosched()
+					}
+				})
+			}()
 		}
 		return <-failed
 	}, nil
@@ -106,14 +115,17 @@ func stopFairServer() error {
 	return nil
 }
 
-// spin makes the calling thread a real-time one on one CPU and never gives it up.
-func spin(cpu int, priority uint32) error {
+// spin makes the calling thread a real-time one on one CPU and never gives it up. It
+// waits until all spinners have a thread: the first to start would keep Go from
+// starting the others.
+func spin(cpu int, priority uint32, together func()) error {
 	runtime.LockOSThread()
 	var set unix.CPUSet
 	set.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
 		return fmt.Errorf("move to CPU %d: %w", cpu, err)
 	}
+	together()
 	attr := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: priority}
 	if err := unix.SchedSetAttr(0, attr, 0); err != nil {
 		return fmt.Errorf("become SCHED_FIFO %d: %w", priority, err)
