@@ -27,7 +27,7 @@ type listener struct {
 
 	mu       sync.Mutex
 	takers   map[*prober]bool
-	sources  []string     // that the receiver was started with
+	orders   asked        // that the receiver was started with
 	receiver *run.Process // nil: none
 	started  time.Time    // of receiver
 	told     []string     // identities of the latest platform events, to know repeated ones
@@ -82,13 +82,12 @@ func (l *listener) leave(p *prober) error {
 // ended by itself.
 const restartGap = 10 * time.Second
 
-// check sees to it that the receiver runs, and for the sources that are asked
-// for now.
+// check sees to it that the receiver runs, and for what is asked for now.
 func (l *listener) check() error {
 	l.turn.Lock()
 	defer l.turn.Unlock()
 	l.mu.Lock()
-	running, started, sources, wanted := l.receiver, l.started, l.sources, l.wanted()
+	running, started, orders, wanted := l.receiver, l.started, l.orders, l.wanted()
 	l.mu.Unlock()
 	if running != nil {
 		select {
@@ -97,7 +96,7 @@ func (l *listener) check() error {
 				return fmt.Errorf("the receiver of traps %v", running.Wait())
 			}
 		default:
-			if slices.Equal(sources, wanted) {
+			if orders.equal(wanted) {
 				return nil
 			}
 			l.end()
@@ -106,27 +105,42 @@ func (l *listener) check() error {
 	return l.start(wanted)
 }
 
-// wanted lists the sources of all takers.
-func (l *listener) wanted() []string {
-	var all []string
+// asked is what monitors ask of a receiver.
+type asked struct {
+	sources []string
+	users   []user
+}
+
+func (a asked) equal(b asked) bool {
+	return slices.Equal(a.sources, b.sources) && slices.Equal(a.users, b.users)
+}
+
+// wanted is what all takers together ask for.
+func (l *listener) wanted() (a asked) {
 	for p := range l.takers {
 		for _, n := range p.sources {
-			all = append(all, n.String())
+			a.sources = append(a.sources, n.String())
+		}
+		if p.user != (user{}) {
+			a.users = append(a.users, p.user)
 		}
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	slices.Sort(a.sources)
+	a.sources = slices.Compact(a.sources)
+	slices.SortFunc(a.users, func(x, y user) int { return strings.Compare(x.id(), y.id()) })
+	a.users = slices.Compact(a.users)
+	return a
 }
 
 // start starts the receiver.
-func (l *listener) start(sources []string) error {
-	socket, err := l.conn.File()
+func (l *listener) start(a asked) error {
+	in, err := order(l.conn, a.users)
 	if err != nil {
 		return fmt.Errorf("await traps: %w", err)
 	}
-	defer socket.Close()
+	defer in.Close()
 	c := run.Command{
-		Name: "receiver of traps", Path: "/proc/self/exe", Args: append([]string{ReceiverArg}, sources...), Input: socket,
+		Name: "receiver of traps", Path: "/proc/self/exe", Args: append([]string{ReceiverArg}, a.sources...), Input: in,
 		Env:    append(run.BaseEnv(), "GOMAXPROCS=1", "GOMEMLIMIT=24MiB"),
 		Output: &reports{listener: l},
 	}
@@ -139,7 +153,7 @@ func (l *listener) start(sources []string) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.receiver, l.sources, l.started = p, sources, time.Now()
+	l.receiver, l.orders, l.started = p, a, time.Now()
 	return nil
 }
 

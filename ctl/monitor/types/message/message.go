@@ -26,6 +26,7 @@ type params struct {
 	listen    string
 	from      []string
 	community string
+	user      user // whose traps are taken; nobody: those of the community
 	severity  string
 	match     string
 
@@ -46,16 +47,21 @@ var Type = monitor.Define(monitor.Spec[params]{
 		"The monitor stays failed until `shisa notify --clear`, or until `hold` has passed. Only then do the counters of recovery begin anew, " +
 		"so that three messages without a clear between them are three restarts of the target. What arrived before the monitor began to probe, " +
 		"or while it was suspended, does not count.\n\n" +
-		"With `trap_listen` it also takes SNMP traps (v1 and v2c, no informs) from the addresses in `trap_from`, as messages of category `BMCNotice` with " +
-		"the sender's address as keyword. Platform event traps of a BMC are decoded, and judged by their severity; repeated ones and those that announce the " +
+		"With `trap_listen` it also takes SNMP traps (no informs) from the addresses in `trap_from`, as messages of category `BMCNotice` with " +
+		"the sender's address as keyword: of versions 1 and 2c with the community, or with `trap_user` of version 3 alone, signed by that user. Platform event traps of a BMC are decoded, and judged by their severity; repeated ones and those that announce the " +
 		"end of a condition do not count. Traps are read by a process without rights; more than it can take are dropped, and counted. " +
-		"Senders of traps can be forged: let `trap_listen` be an address of the management network.",
+		"Senders and communities can be forged: let `trap_listen` be an address of the management network, and let the BMC sign its traps where it can.",
 	Timing: monitor.Timing{Interval: 10 * time.Second, Timeout: 30 * time.Second},
 	Params: declare,
 	Takes:  func(p params, m monitor.Message) bool { return p.takes(m.Category, m.Keyword) },
 	New: func(p params, env monitor.Env) (monitor.Prober, error) {
 		if env.Mail == nil {
 			return nil, fmt.Errorf("monitor %s: messages are not delivered here", env.Name)
+		}
+		if p.user == (user{Auth: p.user.Auth, Privacy: p.user.Privacy}) {
+			p.user = user{} // nobody
+		} else if err := p.user.check(); err != nil {
+			return nil, fmt.Errorf("monitor %s: %w", env.Name, err)
 		}
 		return &prober{params: p, mail: env.Mail, seen: env.Mail.Latest(), wake: make(chan struct{}, 1)}, nil
 	},
@@ -80,8 +86,32 @@ func declare(p *params, s *param.Set) {
 		})
 	s.Strings(&p.from, "trap_from", nil, `Addresses and networks that traps are taken from, such as ["192.0.2.7", "10.1.0.0/16"].`).Check(p.parseSources)
 	s.String(&p.community, "trap_community", "public", "Community that a trap must carry.").Secret()
+	declareUser(&p.user, s)
 	s.Choice(&p.severity, "trap_severity", "critical", severities, "Least severity of a platform event trap that counts; other traps have none and always count.")
 	s.String(&p.match, "trap_match", "", "Text that must occur in the description of a trap, whatever the case of letters; empty: any.")
+}
+
+func declareUser(u *user, s *param.Set) {
+	s.String(&u.Name, "trap_user", "", "User of SNMPv3 that must have signed a trap; empty: traps carry the community instead.")
+	s.Choice(&u.Auth, "trap_auth", "sha256", names(authProtocols), "How the user signs.")
+	s.String(&u.AuthPassword, "trap_auth_password", "", "Password with which the user signs, of 8 bytes or more.").Secret().
+		Check(needs(&u.AuthPassword, func() bool { return u.Name != "" }, "trap_user"))
+	s.Choice(&u.Privacy, "trap_privacy", noPrivacy, names(privacyProtocols), "How the user encrypts; one of whom encryption is wanted is not believed without.")
+	s.String(&u.PrivacyPassword, "trap_privacy_password", "", "Password with which the user encrypts, of 8 bytes or more.").Secret().
+		Check(needs(&u.PrivacyPassword, func() bool { return u.Privacy != noPrivacy }, "trap_privacy"))
+}
+
+// needs checks that text is given if and only if another key is.
+func needs(text *string, wanted func() bool, key string) func() error {
+	return func() error {
+		switch {
+		case wanted() && *text == "":
+			return fmt.Errorf("%s needs it", key)
+		case !wanted() && *text != "":
+			return fmt.Errorf("without %s it says nothing", key)
+		}
+		return nil
+	}
 }
 
 func (p *params) limit(text *string, limit int) func() error {
@@ -240,7 +270,10 @@ func (p *prober) arrive(t trap) {
 }
 
 func (p *prober) permits(t trap) bool {
-	return sameSecret(t.Community, p.community) && slices.ContainsFunc(p.sources, func(n netip.Prefix) bool { return n.Contains(t.From) })
+	if p.user != (user{}) && t.User != p.user.id() || p.user == (user{}) && (t.User != "" || !sameSecret(t.Community, p.community)) {
+		return false
+	}
+	return slices.ContainsFunc(p.sources, func(n netip.Prefix) bool { return n.Contains(t.From) })
 }
 
 // tune listens for traps if the monitor is to take any.

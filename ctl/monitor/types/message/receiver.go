@@ -33,9 +33,9 @@ const (
 // than 200.
 const packetLimit = 8192
 
-// Receive is the process that reads traps from the socket in and writes what
-// they say to out, one JSON object a line, until it is killed. It returns the
-// exit status.
+// Receive is the process that reads traps from the port that comes with its
+// orders on in, and writes what they say to out, one JSON object a line, until
+// it is killed. It returns the exit status.
 func Receive(args []string, in *os.File, out, errOut io.Writer) int {
 	sources, err := parsePrefixes(args)
 	if err != nil {
@@ -43,22 +43,17 @@ func Receive(args []string, in *os.File, out, errOut io.Writer) int {
 		return 2
 	}
 	confine()
-	conn, err := net.FilePacketConn(in)
+	conn, users, err := orders(in)
 	if err != nil {
 		fmt.Fprintln(errOut, err)
 		return 1
 	}
 	defer conn.Close()
-	udp, ok := conn.(*net.UDPConn)
-	if !ok {
-		fmt.Fprintln(errOut, "the input is no UDP socket")
-		return 1
-	}
 	go untilAlone(out, conn)
-	r := receiver{sources: sources, all: bucket{burst: burstOfAll, pause: pauseOfAll}, of: map[netip.Addr]*bucket{}}
+	r := newReceiver(sources, users)
 	buf := make([]byte, packetLimit+1)
 	for {
-		n, from, err := udp.ReadFromUDPAddrPort(buf)
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			fmt.Fprintln(errOut, err)
 			return 1
@@ -115,8 +110,15 @@ func parsePrefixes(texts []string) (all []netip.Prefix, err error) {
 // A receiver decides what to pass on.
 type receiver struct {
 	sources []netip.Prefix
+	users   []user
+	clocks  clocks
 	all     bucket
 	of      map[netip.Addr]*bucket
+}
+
+func newReceiver(sources []netip.Prefix, users []user) *receiver {
+	return &receiver{sources: sources, users: users, clocks: clocks{},
+		all: bucket{burst: burstOfAll, pause: pauseOfAll}, of: map[netip.Addr]*bucket{}}
 }
 
 // take returns what a packet says if it is to be passed on.
@@ -132,9 +134,25 @@ func (r *receiver) take(packet []byte, from netip.Addr, now time.Time) (t trap, 
 			ok = false
 		}
 	}()
-	t, err := parse(packet)
+	t, err := r.parse(packet, now)
 	t.From = from
 	return t, err == nil
+}
+
+// parse takes a packet apart that one of the users, or somebody with a
+// community, has sent.
+func (r *receiver) parse(packet []byte, now time.Time) (trap, error) {
+	for _, u := range r.users {
+		p, at, err := u.open(packet)
+		if err != nil {
+			continue
+		}
+		if !r.clocks.timely(at, now) {
+			return trap{}, errors.New("it is a repetition of an old trap")
+		}
+		return decode(trap{User: u.id()}, p)
+	}
+	return parse(packet)
 }
 
 func (r *receiver) source(from netip.Addr, now time.Time) *bucket {

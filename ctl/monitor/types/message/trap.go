@@ -21,7 +21,8 @@ const textLimit = 512
 // what the receiver writes, one JSON object a line.
 type trap struct {
 	From      netip.Addr `json:"from"`
-	Community string     `json:"community"`
+	Community string     `json:"community,omitempty"`
+	User      string     `json:"user,omitempty"`     // [user.id] of whoever has signed it; empty: version 1 or 2c
 	Severity  string     `json:"severity,omitempty"` // of a platform event: one of severities, "information", or empty
 	Event     string     `json:"event,omitempty"`    // identity of a platform event, the same in each repetition
 	Over      bool       `json:"over,omitempty"`     // the condition has ended
@@ -41,14 +42,21 @@ const (
 	snmpTrapOID   = "1.3.6.1.6.3.1.1.4.1.0"
 )
 
-// parse takes an SNMP message apart. Only traps of version 1 and 2c are taken.
+// parse takes an SNMP message of version 1 or 2c apart.
 func parse(packet []byte) (trap, error) {
 	g := gosnmp.GoSNMP{Version: gosnmp.Version2c, Logger: gosnmp.Logger{}, MaxOids: gosnmp.MaxOids}
 	p, err := g.UnmarshalTrap(packet, false)
 	if err != nil {
 		return trap{}, err
 	}
-	t := trap{Community: p.Community}
+	if p.Version != gosnmp.Version1 && p.Version != gosnmp.Version2c {
+		return trap{}, errors.New("it is no message of version 1 or 2c")
+	}
+	return decode(trap{Community: p.Community}, p)
+}
+
+// decode puts into t what a trap says.
+func decode(t trap, p *gosnmp.SnmpPacket) (trap, error) {
 	switch {
 	case p.Version == gosnmp.Version1 && p.PDUType == gosnmp.Trap:
 		enterprise := strings.TrimPrefix(p.Enterprise, ".")
@@ -56,7 +64,7 @@ func parse(packet []byte) (trap, error) {
 			return petTrap(t, uint32(p.SpecificTrap), p.Variables), nil
 		}
 		t.Text = fmt.Sprintf("trap %s.%d.%d", enterprise, p.GenericTrap, p.SpecificTrap)
-	case p.Version == gosnmp.Version2c && p.PDUType == gosnmp.SNMPv2Trap:
+	case p.Version != gosnmp.Version1 && p.PDUType == gosnmp.SNMPv2Trap:
 		oid := "without identity"
 		for _, v := range p.Variables {
 			if name, ok := v.Value.(string); ok && strings.TrimPrefix(v.Name, ".") == snmpTrapOID {
@@ -70,7 +78,7 @@ func parse(packet []byte) (trap, error) {
 		}
 		t.Text = "trap " + oid
 	default:
-		return trap{}, errors.New("it is no trap of version 1 or 2c")
+		return trap{}, errors.New("it is no trap")
 	}
 	for _, v := range p.Variables {
 		if name := strings.TrimPrefix(v.Name, "."); name != snmpTrapOID {

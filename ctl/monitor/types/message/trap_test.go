@@ -260,7 +260,7 @@ func TestFix056LatePort(t *testing.T) {
 // leave the receiver alive.
 func TestFlood(t *testing.T) {
 	good := packet(t, gosnmp.Version1, petV1(0x010109, pet(0, 0x10)))
-	r := receiver{sources: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, all: bucket{burst: burstOfAll, pause: pauseOfAll}, of: map[netip.Addr]*bucket{}}
+	r := newReceiver([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, nil)
 	now := time.Now()
 	count := func(from string, n int) (passed int) {
 		for range n {
