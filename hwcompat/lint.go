@@ -126,8 +126,10 @@ func (l *linter) platforms(rows []Platform) {
 		if i > 0 && comparePlatforms(rows[i-1], p) > 0 {
 			l.add("platforms.toml", p.ID, "out of order, after %s", rows[i-1].ID)
 		}
-		if _, err := path.Match(p.Match, ""); err != nil {
-			l.add("platforms.toml", p.ID, "match %q: %v", p.Match, err)
+		for _, pattern := range append([]string{p.Match}, p.Unlike...) {
+			if _, err := path.Match(pattern, ""); err != nil {
+				l.add("platforms.toml", p.ID, "pattern %q: %v", pattern, err)
+			}
 		}
 		if !strings.HasPrefix(p.Match, p.Kernel) {
 			l.add("platforms.toml", p.ID, "match %q does not begin with kernel %q", p.Match, p.Kernel)

@@ -1,7 +1,6 @@
 package hwcompat
 
 import (
-	"path"
 	"slices"
 	"strings"
 )
@@ -45,7 +44,7 @@ func (m *Matrix) Lookup(q Query) Answer {
 		if !p.isDistro(q) {
 			continue
 		}
-		fits, _ := path.Match(p.Match, q.Release) // Lint has checked the pattern
+		fits := p.Fits(q.Release)
 		switch {
 		case fits && (q.Arch == "" || slices.Contains(p.Archs, q.Arch)):
 			a.Platforms = append(a.Platforms, p)

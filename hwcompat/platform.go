@@ -1,6 +1,9 @@
 package hwcompat
 
-import "slices"
+import (
+	"path"
+	"slices"
+)
 
 // A Subject is one thing that may or may not work on a platform. The list is
 // closed: every platform accounts for each of them.
@@ -77,10 +80,11 @@ type Platform struct {
 	DistroName string    `toml:"distro_name" json:"distro_name"`
 	Version    string    `toml:"version" json:"version"` // leading components of VERSION_ID
 	Archs      []string  `toml:"archs" json:"archs"`
-	Kernel     string    `toml:"kernel" json:"kernel"`   // series: "6.1"
-	Match      string    `toml:"match" json:"match"`     // glob on the kernel release (path.Match)
-	Package    string    `toml:"package" json:"package"` // deb or rpm
-	Module     string    `toml:"module" json:"module"`   // how clpka is meant to come: dkms or prebuilt
+	Kernel     string    `toml:"kernel" json:"kernel"`           // series: "6.1"
+	Match      string    `toml:"match" json:"match"`             // glob on the kernel release (path.Match)
+	Unlike     []string  `toml:"unlike" json:"unlike,omitempty"` // globs on releases that match, but are built otherwise
+	Package    string    `toml:"package" json:"package"`         // deb or rpm
+	Module     string    `toml:"module" json:"module"`           // how clpka is meant to come: dkms or prebuilt
 	Note       string    `toml:"note" json:"note,omitempty"`
 	Claims     []Claim   `toml:"claims" json:"claims,omitempty"`
 	NotTried   []Subject `toml:"not_tried" json:"not_tried,omitempty"`
@@ -95,6 +99,15 @@ func (p *Platform) Claim(s Subject) Claim {
 		}
 	}
 	return Claim{Subjects: []Subject{s}, State: NotTried}
+}
+
+// Fits reports whether the row is about a kernel release.
+func (p *Platform) Fits(release string) bool {
+	like := func(pattern string) bool {
+		ok, _ := path.Match(pattern, release) // Lint has checked the pattern
+		return ok
+	}
+	return like(p.Match) && !slices.ContainsFunc(p.Unlike, like)
 }
 
 // A Daemon is a program of somebody else that holds a watchdog or the BMC.

@@ -61,7 +61,7 @@ func (a armed) start(t *testing.T, kernel vm.Kernel) guestDaemon {
 // module builds one of our modules, or skips.
 func module(t *testing.T, kernel vm.Kernel, folder, name string) string {
 	t.Helper()
-	path, err := kbuild.Module(t.Context(), kernel, filepath.Join("../..", folder), name)
+	path, err := kbuild.Module(t.Context(), kernel, folder, name)
 	if err != nil {
 		t.Skip(err)
 	}

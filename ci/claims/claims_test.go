@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path"
 	"slices"
 	"testing"
 	"time"
@@ -125,7 +124,7 @@ func rowsOf(m *hwcompat.Matrix, k vm.Kernel) []*hwcompat.Platform {
 	var rows []*hwcompat.Platform
 	for i := range m.Platforms.Rows {
 		p := &m.Platforms.Rows[i]
-		if ok, err := path.Match(p.Match, k.Release); err == nil && ok && p.Distro == "debian" {
+		if p.Fits(k.Release) && p.Distro == "debian" {
 			rows = append(rows, p)
 		}
 	}

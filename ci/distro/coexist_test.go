@@ -3,12 +3,11 @@ package distro
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"shisa/ci/kbuild"
 	"shisa/ci/vm"
 	"shisa/ctl/api"
 )
@@ -43,36 +42,18 @@ systemctl daemon-reexec`)
 	}
 }
 
-// buildClpka builds the kernel module of this tree for the kernel of a suite.
-func buildClpka(t *testing.T, suite Suite) string {
+// clpka returns the kernel module of this tree, built for the kernel of a suite.
+func clpka(t *testing.T, suite Suite) string {
 	t.Helper()
 	k, err := vm.Get(t.Context(), suite.Kernel)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources, err := vm.Sources()
+	path, err := kbuild.Module(t.Context(), k, "kmod", "clpka")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, source := range sources {
-		if source.Name != suite.Kernel {
-			continue
-		}
-		headers, err := vm.Headers(t.Context(), source, k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := filepath.Join(t.TempDir(), "kmod")
-		if err := os.CopyFS(dir, os.DirFS("../../kmod")); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := run(t.Context(), "make", "-s", "-C", headers, "M="+dir, "modules"); err != nil {
-			t.Fatal(err)
-		}
-		return filepath.Join(dir, "clpka.ko")
-	}
-	t.Fatalf("no kernel %s", suite.Kernel)
-	return ""
+	return path
 }
 
 // A feeder is a program of the distribution that drives a watchdog.
@@ -120,7 +101,7 @@ func TestFeeders(t *testing.T) {
 			continue
 		}
 		dir := t.TempDir()
-		if _, err := run(t.Context(), "cp", buildClpka(t, suite), dir); err != nil {
+		if _, err := run(t.Context(), "cp", clpka(t, suite), dir); err != nil {
 			t.Fatal(err)
 		}
 		s := &server{boot(t, suite, Options{Carry: dir, Cmdline: "sysctl.kernel.printk=4"}), t}

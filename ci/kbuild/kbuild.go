@@ -22,11 +22,11 @@ import (
 	"shisa/ci/vm"
 )
 
-// Module returns the path of name.ko, made from a folder of source code for k.
+// Module returns the path of name.ko, made from a folder of source code in this tree for k.
 // A compiler's warning is an error. The kernel's headers are fetched when they
 // are not in the cache.
 func Module(ctx context.Context, k vm.Kernel, folder, name string) (string, error) {
-	path, err := module(ctx, k, folder, name)
+	path, err := module(ctx, k, filepath.Join(vm.TreeDir(), folder), name)
 	if err != nil {
 		return "", fmt.Errorf("build %s for %s: %w", name, k.Name, err)
 	}

@@ -19,7 +19,7 @@ func buildStatic(ctx context.Context, pkg string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree := treeDir()
+	tree := TreeDir()
 	dir := filepath.Join(cache, "bin")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ var nameRE = regexp.MustCompile(`^[a-zA-Z0-9][-.a-zA-Z0-9]*$`)
 
 // Sources returns the kernels of ci/kernels.txt, in its order.
 func Sources() ([]Source, error) {
-	path := filepath.Join(treeDir(), "ci", "kernels.txt")
+	path := filepath.Join(TreeDir(), "ci", "kernels.txt")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("list kernels: %w", err)
@@ -118,8 +118,8 @@ func Sources() ([]Source, error) {
 	return list, nil
 }
 
-// treeDir returns the root of the source tree: what this file was compiled from.
-func treeDir() string {
+// TreeDir returns the root of the source tree: what this file was compiled from.
+func TreeDir() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }

@@ -214,7 +214,7 @@ var kernelCases = []diagnosis{
 	{"own build", func(in *doctor.Input) {
 		in.Facts.Kernel.Release = "6.1.99-mine"
 		in.Next = nil
-	}, "kernel-untried", doctor.Info, "built by somebody else", ""},
+	}, "kernel-untried", doctor.Info, "another build of the same series is", ""},
 	{"RHEL 7 with witnesses", func(in *doctor.Input) {
 		in.Facts.Kernel.Release, in.Facts.OS = "3.10.0-1160.el7.x86_64", host.OS{ID: "rhel", VersionID: "7.9"}
 		in.Next = nil

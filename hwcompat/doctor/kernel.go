@@ -25,7 +25,7 @@ func untried(j *judge) []hit {
 	case j.answer.OtherArch:
 		reason += ", only for another architecture than " + k.Arch
 	case j.answer.OtherBuild:
-		reason += "; a kernel of the same series is, built by somebody else"
+		reason += "; another build of the same series is"
 	}
 	return when(true, reason+". Not tried does not mean that it fails", "")
 }
