@@ -240,6 +240,20 @@ func TestMistakesInAConfiguration(t *testing.T) {
 	}
 }
 
+// TestCheckOfWhatIsNotThere: a script that is named and not there is a mistake
+// like any other, and such a configuration is not called good.
+func TestCheckOfWhatIsNotThere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "shisa.toml")
+	text := "[[group]]\nname = \"g\"\n[[resource]]\nname = \"r\"\ntype = \"exec\"\ngroup = \"g\"\nstart = \"nosuch.sh\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errOut := shisa("", "config", "check", file)
+	if code != ExitFailed || out != "" || !strings.Contains(errOut, "nosuch.sh") {
+		t.Errorf("exit %d, %q, %q", code, out, errOut)
+	}
+}
+
 func TestMoment(t *testing.T) {
 	now := apitest.Now
 	for text, want := range map[string]time.Time{

@@ -58,7 +58,7 @@ func (a *app) configCheck() *cobra.Command {
 				}
 			}
 			switch {
-			case m == nil:
+			case m == nil || problems.Err() != nil:
 				return errMistakes
 			case !a.json:
 				fmt.Fprintf(a.out, "%s: good: mode %s, %d groups, %d resources, %d monitors\n", path, m.Mode, len(m.Groups), len(m.Resources), len(m.Monitors))
@@ -149,7 +149,7 @@ func (a *app) plan(p api.Plan, err error) error {
 		err = a.writeJSON(p)
 	} else {
 		for _, m := range p.Mistakes {
-			fmt.Fprintf(a.err, "%s:%d: %s: %s\n", m.File, m.Line, m.Key, m.Text)
+			fmt.Fprintln(a.err, config.Problem{File: m.File, Line: m.Line, Key: m.Key, Text: m.Text})
 		}
 		for _, c := range p.Changes {
 			fmt.Fprintf(a.out, "%s %s", signs[c.Do], c.Subject)

@@ -48,6 +48,9 @@ func (c *names) checkEmpty() {
 
 func (r *reader) checkKeepalive() {
 	k, at := r.m.Keepalive, r.root.child("keepalive")
+	if k.Device != "" && k.Device == k.BackstopDevice {
+		r.add(at.at("backstop_device"), "keepalive.backstop_device", "%s is the device of the primary: each countdown needs one of its own", k.Device)
+	}
 	if k.Pretimeout == keepalive.NoPretimeout {
 		if k.Before > 0 {
 			r.warn(at.at("pretimeout_before"), "keepalive.pretimeout_before", "has no effect with pretimeout = \"none\"")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/sys/unix"
 )
 
 // goodFiles returns the sources of all good examples by name.
@@ -161,6 +162,15 @@ func TestLoadFile(t *testing.T) {
 	}
 	if err := os.WriteFile(path, []byte("mode = \"protect\"\n"), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, odd := range []string{pipe, "/dev/zero"} { // neither waits nor reads without end
+		if m, problems := Load(odd, fakes()); m != nil || !strings.Contains(problems.String(), odd+": not a file") {
+			t.Errorf("%s: got %s", odd, problems)
+		}
 	}
 	m, problems := Load(dir, fakes())
 	if len(problems) > 0 || m.Source != path || m.Dir != dir || m.Mode != Protect {

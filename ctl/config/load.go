@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
+	"golang.org/x/sys/unix"
 
 	"shisa/ctl/monitor"
 	"shisa/ctl/param"
@@ -57,6 +58,8 @@ func Load(path string, reg Registry) (*Model, Problems) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			text = "there is no such file; `shisa config default` writes one to start from"
+		case errors.Is(err, errNoFile):
+			text = "not a file; name the file of a configuration, or the directory with its " + FileName
 		case errors.Is(err, fs.ErrPermission):
 			text = "not readable for this user; run the command as root"
 		}
@@ -69,14 +72,24 @@ func Load(path string, reg Registry) (*Model, Problems) {
 	return Parse(source, path, dir, reg)
 }
 
+// errNoFile says that a name stands for a device, a pipe or a directory.
+var errNoFile = errors.New("not a file")
+
 // readLimited reads a file of at most SizeLimit bytes; of a longer one it
-// returns one byte more than that.
+// returns one byte more than that. A pipe that nobody writes to is not waited for.
 func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errNoFile}
+	}
 	return io.ReadAll(io.LimitReader(f, SizeLimit+1))
 }
 
@@ -123,7 +136,7 @@ const ProblemLimit = 1000
 type kind struct{ warning, outside bool }
 
 func (r *reader) report(p Problem) {
-	p.File = r.file
+	p.File, p.Text = r.file, shortened(p.Text)
 	k := kind{p.Warning, p.outside}
 	if r.found == nil {
 		r.found = make(map[kind]int)

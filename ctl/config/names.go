@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+
+	"golang.org/x/sys/unix"
 
 	"shisa/ctl/monitor"
 	"shisa/ctl/param"
@@ -39,12 +42,42 @@ func wellNamed(p *string) func() error {
 	}
 }
 
+// oneLine accepts text that can stand in a line of a table or a log.
+func oneLine(p *string) func() error {
+	return func() error {
+		if strings.ContainsFunc(*p, unicode.IsControl) {
+			return fmt.Errorf("%q holds a control character; write one line of plain text", *p)
+		}
+		return nil
+	}
+}
+
+// plainLines accepts text of several lines.
+func plainLines(p *string) func() error {
+	return func() error {
+		if strings.ContainsFunc(*p, func(c rune) bool { return unicode.IsControl(c) && !strings.ContainsRune("\t\r\n", c) }) {
+			return fmt.Errorf("%q holds a control character; write plain text", *p)
+		}
+		return nil
+	}
+}
+
 func absolute(p *string) func() error {
 	return func() error {
 		if !filepath.IsAbs(*p) {
 			return fmt.Errorf("%q must be an absolute path", *p)
 		}
-		return nil
+		return oneLine(p)()
+	}
+}
+
+// socketPath accepts what a socket can be bound to (unix(7): sun_path).
+func socketPath(p *string) func() error {
+	return func() error {
+		if limit := len(unix.RawSockaddrUnix{}.Path) - 1; len(*p) > limit {
+			return fmt.Errorf("is %d bytes long; a socket can have %d", len(*p), limit)
+		}
+		return absolute(p)()
 	}
 }
 

@@ -47,6 +47,17 @@ func (p Problem) Error() string { return p.String() }
 // Unwrap returns the error of the operating system behind p, if there is one.
 func (p Problem) Unwrap() error { return p.cause }
 
+// textLimit bounds the text of a problem in bytes: it may quote what somebody wrote.
+const textLimit = 1000
+
+// shortened returns text with its middle left out when it is too long.
+func shortened(text string) string {
+	if len(text) <= textLimit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:textLimit/2], "") + " … " + strings.ToValidUTF8(text[len(text)-textLimit/4:], "")
+}
+
 // Problems are all problems of one configuration, in order of the file.
 type Problems []Problem
 
@@ -91,6 +102,7 @@ func (ps Problems) sort() {
 
 // clearer turns messages of the TOML decoder into words for an operator.
 var clearer = []struct{ has, text string }{
+	{"is out of range for int64", "this number is too large for any key"},
 	{"strings cannot contain newlines", "the closing quote is missing"},
 	{`expected '"'`, "the closing quote is missing"},
 	{`expected "'"`, "the closing quote is missing"},

@@ -48,7 +48,7 @@ var sections = []section{
 
 func declareServer(m *Model, s *param.Set) {
 	v := &m.Server
-	s.String(&v.Name, "name", "", "Name of this server; empty takes the host name.")
+	s.String(&v.Name, "name", "", "Name of this server; empty takes the host name.").Check(oneLine(&v.Name))
 	s.Choice(&v.Autostart, "autostart", "always", []string{"always", "clean", "never"},
 		"When groups are started with the service; clean: only if the machine went down cleanly.")
 	s.Bool(&v.RecoverySuppress, "suppress_recovery", false, "Decide and announce, but recover nothing.").As("rm/errordetect/norecovery")
@@ -144,7 +144,7 @@ func declareWindows(p *[]string, name, help string, s *param.Set) {
 
 func declareAPI(m *Model, s *param.Set) {
 	v := &m.API
-	s.String(&v.Socket, "socket", "/run/shisa/api.sock", "Unix socket of the API.").Check(absolute(&v.Socket))
+	s.String(&v.Socket, "socket", "/run/shisa/api.sock", "Unix socket of the API.").Check(socketPath(&v.Socket))
 	s.String(&v.Group, "group", "", "System group whose members may read status and events; empty: root only.")
 }
 
@@ -163,7 +163,7 @@ func declareLog(m *Model, s *param.Set) {
 
 func declareGroup(g *Group, s *param.Set) {
 	s.String(&g.Name, "name", "", "Name of the group.").Required().Check(wellNamed(&g.Name))
-	s.String(&g.Comment, "comment", "", "What it is for.")
+	s.String(&g.Comment, "comment", "", "What it is for.").Check(plainLines(&g.Comment))
 	s.Bool(&g.Auto, "auto_start", true, "Start it with the service.").As("start")
 	s.Strings(&g.StartAfter, "start_after", nil, "Groups that must be started first.").As("depend/act/depend")
 	s.Duration(&g.StartWait, "start_wait", 1800*time.Second, 0, 9999*time.Second, "How long to wait for them.").As("depend/act/timeout")
@@ -197,7 +197,7 @@ func declareResource(r *Resource, s *param.Set) {
 	s.String(&r.Name, "name", "", "Name of the resource.").Required().Check(wellNamed(&r.Name))
 	s.String(&r.Type, "type", "", "Type of the resource.").Required()
 	s.String(&r.Group, "group", "", "Group that it belongs to.").Required()
-	s.String(&r.Comment, "comment", "", "What it is for.")
+	s.String(&r.Comment, "comment", "", "What it is for.").Check(plainLines(&r.Comment))
 	s.Strings(&r.DependsOn, "depends_on", nil, "Resources of the group that it needs; when absent, all that stand before it.").NoDefault().As("depend")
 	s.Duration(&r.Timing.Start, "start_timeout", r.Timing.Start, time.Second, 9999*time.Second, "Longest time to start.").As("act/timeout")
 	s.Duration(&r.Timing.Stop, "stop_timeout", r.Timing.Stop, time.Second, 9999*time.Second, "Longest time to stop.").As("deact/timeout")
@@ -213,7 +213,7 @@ func declareResource(r *Resource, s *param.Set) {
 func declareMonitor(m *Monitor, s *param.Set) {
 	s.String(&m.Name, "name", "", "Name of the monitor.").Required().Check(wellNamed(&m.Name))
 	s.String(&m.Type, "type", "", "Type of the monitor.").Required()
-	s.String(&m.Comment, "comment", "", "What it is for.")
+	s.String(&m.Comment, "comment", "", "What it is for.").Check(plainLines(&m.Comment))
 	param.Enum(s, &m.When, "when", m.When, whens, "Probe always, or only while the target is active.").As("polling/timing")
 	s.String(&m.Target, "target", "", "Resource that it watches over.").As("target")
 	s.Strings(&m.Parents, "parents", nil, "Monitors of what it needs: while one of them fails, this one neither announces nor recovers.")

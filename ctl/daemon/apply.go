@@ -163,7 +163,7 @@ func listed(mistakes []api.Mistake) string {
 			fmt.Fprintf(&b, "and %d more", len(mistakes)-i)
 			break
 		}
-		fmt.Fprintf(&b, "%s:%d: %s", m.File, m.Line, strings.TrimPrefix(m.Key+": "+m.Text, ": "))
+		b.WriteString(config.Problem{File: m.File, Line: m.Line, Key: m.Key, Text: m.Text}.String())
 	}
 	return b.String()
 }

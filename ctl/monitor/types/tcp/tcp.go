@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"shisa/ctl/monitor"
 	"shisa/ctl/param"
@@ -36,7 +38,12 @@ var Type = monitor.Define(monitor.Spec[params]{
 		"A connection that the monitor has finished with is closed at once.",
 	Timing: monitor.Timing{Interval: 30 * time.Second, Timeout: 10 * time.Second, Retry: 1},
 	Params: func(p *params, s *param.Set) {
-		s.String(&p.host, "host", "127.0.0.1", "Address or name to connect to.")
+		s.String(&p.host, "host", "127.0.0.1", "Address or name to connect to.").Check(func() error {
+			if p.host == "" || strings.ContainsFunc(p.host, unicode.IsSpace) {
+				return fmt.Errorf("%q is neither an address nor a name", p.host)
+			}
+			return nil
+		})
 		s.Int(&p.port, "port", 0, 1, 65535, "", "TCP port.").Required()
 		s.String(&p.send, "send", "", "Text to send after connecting; write line ends as \\r\\n.")
 		s.String(&p.expect, "expect", "", "Text that the answer must contain.").
