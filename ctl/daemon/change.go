@@ -36,7 +36,6 @@ func (r *resources) replace(by map[string]resource.Resource) {
 type change struct {
 	model     *config.Model
 	wanted    *config.Model // the same without the operator's brake
-	hash      string
 	resources map[string]resource.Resource
 	probers   map[string]monitor.Prober // only those that are new or changed
 	summary   string                    // of what it changes
@@ -46,7 +45,7 @@ type change struct {
 // build makes resources and probers for m. What stands unchanged in plan is
 // taken over from what runs; a nil plan changes everything.
 func (d *Daemon) build(m *config.Model, plan *config.Plan) (*change, error) {
-	c := &change{model: m, hash: digest(m), resources: map[string]resource.Resource{}, probers: map[string]monitor.Prober{}, done: make(chan struct{})}
+	c := &change{model: m, resources: map[string]resource.Resource{}, probers: map[string]monitor.Prober{}, done: make(chan struct{})}
 	var mistakes []error
 	for _, r := range m.Resources {
 		if old := d.resources.get(r.Name); old != nil && plan != nil && !touches(plan, config.ResourceKind, r.Name) {
@@ -167,7 +166,7 @@ func (d *Daemon) swap(ctx context.Context) {
 	d.mu.Lock()
 	c := d.next
 	d.next = nil
-	d.model, d.wanted, d.applied, d.hash = c.model, c.wanted, time.Now(), c.hash
+	d.model, d.wanted, d.applied, d.hash = c.model, c.wanted, time.Now(), digest(c.model)
 	d.mu.Unlock()
 	d.resources.replace(c.resources)
 	d.past.keep(c.model)

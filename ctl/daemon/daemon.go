@@ -80,9 +80,10 @@ type Daemon struct {
 	wanted  *config.Model // the same without the brake
 	machine *decide.Machine
 	applied time.Time
-	hash    string  // of the model
-	next    *change // configuration that waits for its swap
+	hash    func() string // of the model
+	next    *change       // configuration that waits for its swap
 
+	reading   sync.Mutex // held while a configuration is read
 	inputs    chan decide.Input
 	quit      chan struct{} // closed when the loop takes no more inputs
 	sched     *schedule.Scheduler

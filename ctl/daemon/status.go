@@ -26,7 +26,7 @@ func (d *Daemon) Status(context.Context) (api.Status, error) {
 	s := api.Status{
 		Version: d.parts.Version, Server: d.serverName(), Mode: string(model.Mode), At: now,
 		Since: d.since, UptimeMS: api.Millis(now.Sub(d.since)), Boot: bootOf(now),
-		Config:     api.Config{Source: model.Source, Applied: applied, Hash: hash},
+		Config:     api.Config{Source: model.Source, Applied: applied, Hash: hash()},
 		Protection: guard.Protection, Stall: guard.Stall, Shutdown: guard.Shutdown,
 		Limiter: api.Limiter{Enabled: model.Limiter.Enabled, Count: view.Actions, Max: model.Limiter.Max,
 			CalmMS: api.Millis(model.Limiter.Calm), Exhausted: model.Limiter.Enabled && view.Actions >= model.Limiter.Max},
