@@ -68,7 +68,7 @@ func (a *app) imported(r *clpconf.Result, out string) error {
 		}{out, r.Items})
 	}
 	for _, i := range r.Items {
-		if i.Outcome == clpconf.Attention {
+		if i.Outcome == clpconf.Attention || i.Outcome == clpconf.Invalid {
 			fmt.Fprintf(a.out, "! %s: %s\n", cmpOr(i.Key, i.Path), inert(i.Text))
 		}
 	}

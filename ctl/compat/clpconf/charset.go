@@ -42,23 +42,48 @@ func decode(data []byte) (text, charset string, err error) {
 	switch {
 	case !known:
 		return "", "", fmt.Errorf("the character set %q is not known; there are ASCII, EUC-JP, Shift_JIS, GB2312 and UTF-8", name)
-	case set == nil && utf8.Valid(data):
-		return string(data), name, nil
-	case set == nil:
-		return "", "", fmt.Errorf("line %d is not %s, as the file says it is", 1+bytes.Count(data[:invalid(data)], []byte("\n")), name)
-	}
-	b, err := set.NewDecoder().Bytes(data)
-	if err == nil {
-		i := bytes.IndexRune(b, utf8.RuneError)
-		if i < 0 {
-			return string(b), name, nil
+	case set != nil:
+		if text, err = decodeAs(data, set, name); err == nil {
+			return text, name, nil
 		}
-		err = fmt.Errorf("line %d is not %s, as the file says it is", 1+bytes.Count(b[:i], []byte("\n")), name)
 	}
 	if utf8.Valid(data) {
-		return string(data), "UTF-8", nil
+		if set != nil {
+			name = "UTF-8"
+		}
+		return string(data), name, nil
+	}
+	for _, m := range mentioned.FindAllSubmatch(data, 2) {
+		if other := charsets[strings.ToLower(string(m[1]))]; other != nil && set == nil {
+			if text, err := decodeAs(data, other, string(m[1])); err == nil {
+				return text, string(m[1]), nil
+			}
+		}
+	}
+	if err == nil {
+		err = errCharset(data[:invalid(data)], name)
 	}
 	return "", "", err
+}
+
+// mentioned finds the character sets that the content of a clp.conf names, which
+// tell more than a declaration that says ASCII.
+var mentioned = regexp.MustCompile(`<(?:charset|encode)>\s*([A-Za-z0-9_-]{1,40})\s*<`)
+
+func decodeAs(data []byte, set encoding.Encoding, name string) (string, error) {
+	b, err := set.NewDecoder().Bytes(data)
+	if err != nil {
+		return "", err
+	}
+	if i := bytes.IndexRune(b, utf8.RuneError); i >= 0 {
+		return "", errCharset(b[:i], name)
+	}
+	return string(b), nil
+}
+
+// errCharset tells where what is not in a character set stands, behind good.
+func errCharset(good []byte, name string) error {
+	return fmt.Errorf("line %d is not %s, as the file says it is; correct the encoding in its first line", 1+bytes.Count(good, []byte("\n")), name)
 }
 
 // invalid returns the offset of the first byte that is not UTF-8.

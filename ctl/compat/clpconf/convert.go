@@ -50,8 +50,10 @@ func number(n *Node) int {
 // literal turns a text of the original into a value of ours, as TOML.
 func literal(s *param.Spec, text string) (string, error) {
 	if table, ok := words[s.Alias]; ok {
-		if word, ok := table[text]; ok {
-			return param.Literal(word), nil
+		for theirs, ours := range table {
+			if strings.EqualFold(theirs, text) {
+				return param.Literal(ours), nil
+			}
 		}
 		return "", fmt.Errorf("%q has no counterpart", clip(text))
 	}

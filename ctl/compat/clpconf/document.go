@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"shisa/ctl/param"
 )
 
 // A document is the TOML that an import writes, table by table.
@@ -26,9 +28,10 @@ type table struct {
 // A key is one key of a table.
 type key struct {
 	name    string
-	literal string // the value as TOML
-	source  *Node  // nil: a default of the original
-	gone    string // why it was left out after all; empty: it stands
+	literal string   // the value as TOML
+	source  *Node    // nil: a default of the original
+	gone    string   // why it was left out after all; empty: it stands
+	lost    []string // why items of its list were left out
 	line    int
 }
 
@@ -115,9 +118,10 @@ func (d *document) drop(line int, why string) bool {
 			if k.gone != "" || k.line != line {
 				continue
 			}
-			if k.name == "name" || k.name == "type" {
+			switch {
+			case k.name == "name" || k.name == "type":
 				t.gone = why // without them there is no such thing
-			} else {
+			case !k.lose(why):
 				k.gone = why
 			}
 			return true
@@ -128,4 +132,21 @@ func (d *document) drop(line int, why string) bool {
 		}
 	}
 	return false
+}
+
+// lose leaves out the item of a list that a problem names, such as `there is no
+// monitor "web"; did you mean "www"?`. It reports whether others are left.
+func (k *key) lose(why string) bool {
+	v, err := value(k.literal)
+	list, ok := v.([]any)
+	if err != nil || !ok || len(list) < 2 {
+		return false
+	}
+	what, _, _ := strings.Cut(why, ";")
+	i := slices.IndexFunc(list, func(item any) bool { return strings.Contains(what, fmt.Sprintf("%q", item)) })
+	if i < 0 {
+		return false
+	}
+	k.literal, k.lost = param.Literal(slices.Delete(list, i, i+1)), append(k.lost, why)
+	return true
 }

@@ -280,7 +280,7 @@ func TestFix093LimitCountsAll(t *testing.T) {
 // FuzzImport: whatever the file, an import ends with an error or with a
 // configuration that is good, and every element is in its report.
 func FuzzImport(f *testing.F) {
-	for _, pattern := range []string{"testdata/*/clp.conf", shared + "/*.conf"} {
+	for _, pattern := range samplePatterns() {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)

@@ -126,6 +126,9 @@ func (i *importer) find(object *Node, path string) *Node {
 	for _, p := range []string{path, strings.Replace(path, "agentparam/", "parameters/", 1), strings.Replace(path, "parameters/", "agentparam/", 1)} {
 		if i.server != nil {
 			if n := object.keyed("server", i.server.Key).at(p); n != nil {
+				if all := object.at(p); all != nil && len(all.Children) == 0 {
+					i.done(all, NotApplicable, "", "what is set for %s goes before it", clip(i.server.Key))
+				}
 				return n
 			}
 		}
@@ -260,6 +263,9 @@ func (i *importer) account() {
 			i.note(Attention, t.source, "", "%s is not imported: %s", t.label, why)
 		}
 		for _, k := range t.keys {
+			for _, lost := range k.lost {
+				i.note(Attention, t.source, t.label+"."+k.name, "%s", lost)
+			}
 			switch {
 			case why != "" && k.source != nil:
 				i.done(k.source, Unsupported, "", "%s is not imported: %s", t.label, why)

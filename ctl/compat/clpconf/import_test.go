@@ -15,15 +15,16 @@ import (
 
 var registry = config.NewRegistry(types.All(), restypes.All())
 
-// shared is where the workplace keeps published files of users.
-const shared = "../../../../shared/reference/clpconf"
+// samplesVariable names a folder with further files that are tried, such as
+// published ones.
+const samplesVariable = "SHISA_CLPCONF_SAMPLES"
 
 // samples are the files that are tried: our own, and published ones where they
 // are at hand.
 func samples(t *testing.T) map[string]*Source {
 	t.Helper()
 	all := map[string]*Source{}
-	for _, pattern := range []string{"testdata/*/clp.conf", shared + "/*.conf"} {
+	for _, pattern := range samplePatterns() {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -38,6 +39,14 @@ func samples(t *testing.T) map[string]*Source {
 	}
 	if len(all) == 0 {
 		t.Fatal("no samples")
+	}
+	return all
+}
+
+func samplePatterns() []string {
+	all := []string{"testdata/*/clp.conf"}
+	if dir := os.Getenv(samplesVariable); dir != "" {
+		all = append(all, dir+"/*.conf")
 	}
 	return all
 }
@@ -209,6 +218,27 @@ func TestShop(t *testing.T) {
 	if got := slices.Sorted(keys(r.Files)); !slices.Equal(got, []string{"scripts/failover1/exec-apache/start.sh", "scripts/failover1/exec-apache/stop.sh",
 		"scripts/failover2/exec-batch/start.sh", "scripts/failover2/exec-batch/stop.sh", "scripts/monitor.s/genw1/genw.sh", "scripts/monitor.s/genw1/preaction.sh"}) {
 		t.Errorf("scripts: %q", got)
+	}
+}
+
+// TestGolden: what becomes of files with every type of monitor, groups that wait
+// for each other, every action, objects of clusters, odd blanks, mistakes,
+// virtual machines, names that ours cannot have, and a declaration that lies.
+func TestGolden(t *testing.T) {
+	for _, name := range []string{"every", "waits", "actions", "cluster", "white", "broken", "machines", "names", "liar"} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Open(filepath.Join("testdata", name, FileName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := mustImport(t, s, Options{})
+			golden(t, name+".toml", r.TOML)
+			var b strings.Builder
+			if err := r.WriteReport(&b); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+".report", b.String())
+		})
 	}
 }
 

@@ -3,7 +3,6 @@ package clpconf
 import (
 	"cmp"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +76,7 @@ func (i *importer) monitor(t, rec *table, n *Node) {
 	t.set("type", param.Literal(name), n)
 	i.comment(t, n)
 	i.target(t, n)
-	dir := path.Join(scriptDir, "monitor.s", n.Key)
+	dir := i.folder(monitorKind, n, "monitor.s", "monitor.s")
 	switch {
 	case n.Name == stallAlias:
 	case name == "http":
@@ -102,9 +101,19 @@ func (i *importer) monitor(t, rec *table, n *Node) {
 		return t
 	})
 	if w := t.get("when"); w != nil && w.literal == `"active"` && t.get("target") == nil && !typ.NeedsTarget {
-		i.note(Attention, n, t.label+".when", "it watched while a resource was active that is not imported: it watches always now")
+		i.note(Attention, n, t.label+".when", "%s: it watches always now", cmp.Or(i.unwatched(n), "it watched while a resource was active, and named none"))
 		t.set("when", `"always"`, w.source)
 	}
+}
+
+// unwatched says that the resource is not imported while which a monitor watched;
+// empty: it named none.
+func (i *importer) unwatched(n *Node) string {
+	leaf := n.child("target")
+	if leaf == nil || leaf.Text == "" {
+		return ""
+	}
+	return "it watched while resource " + clip(leaf.Text) + " was active, which is not imported"
 }
 
 // target takes over the resource that is watched over.
@@ -218,7 +227,7 @@ func (i *importer) listener(t *table, n *Node) {
 }
 
 // recovery takes over what follows a failure.
-func (i *importer) recovery(t *table, n *Node, dir string) {
+func (i *importer) recovery(t *table, n *Node, dir folder) {
 	i.relation(t, n)
 	i.preaction(t, n, dir)
 	i.plain(t, n, config.Declared("monitor.recovery"), "target", "script", "before_restart", "before_final")
@@ -260,7 +269,7 @@ func (i *importer) relation(t *table, n *Node) {
 
 // preaction takes over the one script that the original runs before each step
 // that says so.
-func (i *importer) preaction(t *table, n *Node, dir string) {
+func (i *importer) preaction(t *table, n *Node, dir folder) {
 	at := func(name string) *Node { return i.find(n, "emergency/preaction/"+name) }
 	leaf, runs := at("path"), false
 	for _, step := range [][2]string{{"before_restart", "userestart"}, {"before_final", "use"}} {

@@ -185,7 +185,7 @@ func (i *importer) resources() {
 	type member struct {
 		t     *table
 		group string
-		dir   string // of its scripts
+		dir   folder // of its scripts
 	}
 	var members []member
 	for _, g := range byNumber(i.root.all(groupKind), "gid") {
@@ -202,7 +202,7 @@ func (i *importer) resources() {
 				continue
 			}
 			if i.kind(resourceKind).byNode[n] == "" {
-				members = append(members, member{i.begin(resourceKind, n), group, path.Join(scriptDir, g.Key, n.Key)})
+				members = append(members, member{i.begin(resourceKind, n), group, i.folder(resourceKind, n, g.Key, group)})
 			}
 			i.done(ref, Mapped, "resource."+i.kind(resourceKind).byNode[n]+".group", "%s", group)
 		}
@@ -257,7 +257,7 @@ func (i *importer) resourceName(kind string) (string, bool) {
 // prefix makes a name in a clp.conf for a type that the original does not have.
 const prefix = "shisa-"
 
-func (i *importer) resource(t *table, n *Node, group, dir string) {
+func (i *importer) resource(t *table, n *Node, group string, dir folder) {
 	name, _ := i.resourceName(n.Name)
 	t.set("type", param.Literal(name), n)
 	t.set("group", param.Literal(group), n)
@@ -327,7 +327,7 @@ func (i *importer) rotation(t *table, n *Node, own []*param.Spec) {
 }
 
 // scripts takes over the files that an object names.
-func (i *importer) scripts(t *table, n *Node, dir string, specs []*param.Spec) {
+func (i *importer) scripts(t *table, n *Node, dir folder, specs []*param.Spec) {
 	for _, s := range specs {
 		if s.IsFile && s.Alias != "" {
 			i.script(t, s.Name, i.find(n, s.Alias), dir)
@@ -335,8 +335,17 @@ func (i *importer) scripts(t *table, n *Node, dir string, specs []*param.Spec) {
 	}
 }
 
+// A folder is where the scripts of an object are: with the original's names in
+// the source, with ours in the result.
+type folder struct{ theirs, ours string }
+
+// folder returns the folder of an object, which begin has named, below another.
+func (i *importer) folder(kind string, n *Node, theirs, ours string) folder {
+	return folder{path.Join(scriptDir, theirs, n.Key), path.Join(scriptDir, ours, i.kind(kind).byNode[n])}
+}
+
 // script takes over one file. A relative path starts at the object's own folder.
-func (i *importer) script(t *table, name string, leaf *Node, dir string) {
+func (i *importer) script(t *table, name string, leaf *Node, dir folder) {
 	switch {
 	case leaf == nil:
 		return
@@ -347,21 +356,22 @@ func (i *importer) script(t *table, name string, leaf *Node, dir string) {
 		i.take(t, name, param.Literal(leaf.Text), leaf)
 		return
 	}
-	file := path.Join(dir, leaf.Text)
-	if !filepath.IsLocal(file) || !strings.HasPrefix(file, dir+"/") || strings.Count(dir, "/") != 2 || strings.ContainsFunc(file, func(r rune) bool { return r < ' ' || r == '\\' }) {
+	file := path.Join(dir.theirs, leaf.Text)
+	if !filepath.IsLocal(file) || !strings.HasPrefix(file, dir.theirs+"/") || strings.Count(dir.theirs, "/") != 2 || strings.ContainsFunc(file, func(r rune) bool { return r < ' ' || r == '\\' }) {
 		i.done(leaf, Invalid, t.label+"."+name, "this path leaves the folder of the scripts")
 		return
 	}
-	i.keep(t, leaf, name, file)
-	i.take(t, name, param.Literal(file), leaf)
+	ours := path.Join(dir.ours, strings.TrimPrefix(file, dir.theirs+"/"))
+	i.keep(t, leaf, name, file, ours)
+	i.take(t, name, param.Literal(ours), leaf)
 }
 
-// keep adds a script to the files of the result. One that is missing is
+// keep adds a script to the files of the result, as ours. One that is missing is
 // replaced by one that fails and says why: what must run must not be forgotten.
 // Its exit status is that of a command that is not there, with which a monitor
 // could not look, and so recovers nothing.
-func (i *importer) keep(t *table, near *Node, name, file string) {
-	if _, has := i.files[file]; has {
+func (i *importer) keep(t *table, near *Node, name, file, ours string) {
+	if _, has := i.files[ours]; has {
 		return
 	}
 	data, has := i.source.Files[file]
@@ -374,5 +384,5 @@ func (i *importer) keep(t *table, near *Node, name, file string) {
 		data = []byte(strings.ReplaceAll(string(data), "\r\n", "\n"))
 		i.note(Implied, near, t.label+"."+name, "%s: its lines ended as on Windows, with which it does not run here", clip(file))
 	}
-	i.files[file] = File{data, true}
+	i.files[ours] = File{data, true}
 }

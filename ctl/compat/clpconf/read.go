@@ -125,7 +125,7 @@ func (r *reader) begin(t xml.StartElement) error {
 			n.add(&Node{Name: a.Name.Local, Text: a.Value, Line: line})
 			continue
 		}
-		n.Attr, n.Key = a.Name.Local, a.Value
+		n.Attr, n.Key = a.Name.Local, strings.TrimSpace(a.Value)
 	}
 	r.top = n
 	return nil

@@ -88,7 +88,7 @@ var rules = []rule{
 	{"monitor/genw/parameters/waitstop", NotApplicable, "what watches while a resource is active ends before it is stopped"},
 	{"monitor/*/nice", Unsupported, "probes run at the priority of the daemon"},
 	{"monitor/userw/polling", NotApplicable, "the interval and timeout of the heartbeat are used, as parameters/usehb says"},
-	{"*/*/server", NotApplicable, "it is for another server"},
+	{"*/*/server", NotApplicable, "it is for one server, of which its elements tell"},
 }
 
 // reason says why nothing was made of a node.
@@ -99,8 +99,11 @@ func reason(n *Node) (Outcome, string) {
 			return r.outcome, r.text
 		}
 	}
-	if n.parent == nil {
+	switch {
+	case n.parent == nil:
 		return NotApplicable, "holds the others"
+	case n.Attr == "" && n.Text == "":
+		return NotApplicable, "it is empty"
 	}
 	return Unsupported, "this element is not known to shisa"
 }

@@ -62,7 +62,7 @@ func declare(p *params, s *param.Set) {
 	s.Duration(&p.wait, "start_wait", 0, 0, 9999*time.Second, "With sync = false, how long after its start an end of the script is not judged.").As("parameters/waitmonstart")
 	s.Strings(&p.normal, "normal", []string{"0"}, `Exit statuses that mean that all is well, such as ["0", "10-19"].`).As("parameters/normalval")
 	s.Strings(&p.warning, "warning", nil, "Exit statuses that mean a warning.")
-	s.Strings(&p.failed, "failed", []string{"1-125"}, "Exit statuses that mean a failure.").Check(p.judge)
+	s.Strings(&p.failed, "failed", []string{failures}, "Exit statuses that mean a failure; the default is without those that the other lists name.").Check(p.judge)
 	s.String(&p.user, "user", "", "User to run as; empty: the user of the service.")
 	s.String(&p.log, "log", "", "File for the output of the script; empty: the end of it stands in the notes of the probe.").As("parameters/userlog").
 		Check(func() error {
@@ -73,6 +73,9 @@ func declare(p *params, s *param.Set) {
 		})
 	s.Size(&p.rotate, "log_rotate", 0, 0, 999999999, "Size at which the log is rotated, with each line stamped; 0B: never, lines unchanged.").As("parameters/logrotate/size")
 }
+
+// failures is the default of failed.
+const failures = "1-125"
 
 // judge fills verdicts. It hangs on the last of the three lists.
 func (p *params) judge() error {
@@ -88,7 +91,11 @@ func (p *params) judge() error {
 				return err
 			}
 			for status := from; status <= to; status++ {
-				if v, dup := p.verdicts[status]; dup && v != list.verdict {
+				v, dup := p.verdicts[status]
+				if dup && list.name == "failed" && len(p.failed) == 1 && text == failures {
+					continue
+				}
+				if dup && v != list.verdict {
 					return fmt.Errorf("exit status %d stands in %q and in another list", status, list.name)
 				}
 				p.verdicts[status] = list.verdict
