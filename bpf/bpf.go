@@ -17,6 +17,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,12 +32,25 @@ import (
 // Jobs are all jobs that programs are tried for.
 var Jobs = []trial.Job{exits.Job, stall.Job, blockio.Job, beats.Job, blame.Job}
 
+// The witnesses, as reports name them.
+const (
+	Exits   = "exits"
+	Stall   = "stall"
+	BlockIO = "blockio"
+	Beats   = "beats"
+	Blame   = "blame"
+)
+
+// Witnesses are all of them, in the order of reports.
+func Witnesses() []string { return []string{Exits, Stall, BlockIO, Beats, Blame} }
+
 // Options say what to watch for. The zero value is usable.
 type Options struct {
 	Stall    stall.Limits  // zero: stall.DefaultLimits
 	IO       time.Duration // longest time with a disk's driver; zero: 10 s
 	Scan     time.Duration // between two looks at /proc, if it comes to that; zero: 1 s
 	BeatsDir string        // folder in a BPF file system that keeps the beats; "": keep nothing
+	Off      []string      // witnesses that are not put to work
 	Without  []string      // programs not to be tried; see trial.Kernel
 }
 
@@ -44,14 +58,26 @@ const defaultIO = 10 * time.Second
 
 // Set is the witnesses at work.
 type Set struct {
-	Exits  exits.Source     // never nil
-	Tasks  *stall.Witness   // never nil
+	Exits  exits.Source     // nil: switched off
+	Tasks  *stall.Witness   // nil: switched off
 	Blocks *blockio.Witness // nil: none
 	Beats  *beats.Witness   // nil: none
 	Blame  *blame.Witness   // nil: none
 
-	report []Status
-	took   time.Duration
+	working []working
+	report  []Status
+	took    time.Duration
+}
+
+// working is a witness by its name.
+type working struct {
+	name    string
+	witness interface {
+		Alive() error
+		Counters() (trial.Counters, error)
+		MapBytes() (uint64, error)
+		Close() error
+	}
 }
 
 // Status is one witness as an operator sees it.
@@ -59,6 +85,7 @@ type Status struct {
 	Witness string
 	Active  string // what does the job; "" nothing does
 	Reduced bool   // not by programs in the kernel, or not for every part
+	Off     bool   // nobody is to do it
 	Reasons []string
 	Choices []trial.Choice
 }
@@ -66,6 +93,8 @@ type Status struct {
 // String is the status in one line.
 func (s Status) String() string {
 	switch {
+	case s.Off:
+		return s.Witness + ": switched off"
 	case s.Active == "":
 		return s.Witness + ": none"
 	case s.Reduced:
@@ -93,20 +122,15 @@ func Open(o Options) *Set {
 	if o.IO <= 0 {
 		o.IO = defaultIO
 	}
-	s.openExits(k, o)
-	s.openTasks(k, o)
-
-	blocks, err := blockio.Load(k, o.IO)
-	if s.add("blockio", blocks.Choices(), err) {
-		s.Blocks = blocks
-	}
-	page, err := beats.Load(k, o.BeatsDir)
-	if s.add("beats", page.Choices(), err) {
-		s.Beats = page
-	}
-	down, err := blame.Load(k)
-	if s.add("blame", down.Choices(), err) {
-		s.Blame = down
+	for _, job := range []struct {
+		name string
+		open func(*trial.Kernel, Options)
+	}{{Exits, s.openExits}, {Stall, s.openTasks}, {BlockIO, s.openBlocks}, {Beats, s.openBeats}, {Blame, s.openBlame}} {
+		if slices.Contains(o.Off, job.name) {
+			s.report = append(s.report, Status{Witness: job.name, Off: true})
+			continue
+		}
+		job.open(k, o)
 	}
 	s.took = time.Since(begin)
 	return s
@@ -115,28 +139,54 @@ func Open(o Options) *Set {
 func (s *Set) openExits(k *trial.Kernel, o Options) {
 	source, passed := exits.Open(k, o.Scan)
 	s.Exits = source
-	status := Status{Witness: "exits", Active: source.Name(), Reduced: len(passed) > 0}
+	status := Status{Witness: Exits, Active: source.Name(), Reduced: len(passed) > 0}
 	for _, p := range passed {
 		status.Reasons = append(status.Reasons, fmt.Sprintf("%s: %v", p.Name, p.Err))
 		status.Choices = append(status.Choices, p.Choices...)
 	}
 	if kernel, ok := source.(*exits.Kernel); ok {
 		status.Choices = kernel.Choices()
+		s.working = append(s.working, working{Exits, kernel})
 	}
 	s.report = append(s.report, status)
 }
 
 func (s *Set) openTasks(k *trial.Kernel, o Options) {
 	tasks, err := stall.Load(k, o.Stall)
-	status := Status{Witness: "stall", Choices: tasks.Choices()}
+	status := Status{Witness: Stall, Choices: tasks.Choices()}
 	if err != nil {
 		tasks = stall.FromProc(o.Stall)
 		status.Reduced = true
 		status.Reasons = []string{err.Error()}
 	}
 	s.Tasks = tasks
+	s.working = append(s.working, working{Stall, tasks})
 	status.Active = tasks.Name()
 	s.report = append(s.report, status)
+}
+
+func (s *Set) openBlocks(k *trial.Kernel, o Options) {
+	blocks, err := blockio.Load(k, o.IO)
+	if s.add(BlockIO, blocks.Choices(), err) {
+		s.Blocks = blocks
+		s.working = append(s.working, working{BlockIO, blocks})
+	}
+}
+
+func (s *Set) openBeats(k *trial.Kernel, o Options) {
+	page, err := beats.Load(k, o.BeatsDir)
+	if s.add(Beats, page.Choices(), err) {
+		s.Beats = page
+		s.working = append(s.working, working{Beats, page})
+	}
+}
+
+func (s *Set) openBlame(k *trial.Kernel, _ Options) {
+	down, err := blame.Load(k)
+	if s.add(Blame, down.Choices(), err) {
+		s.Blame = down
+		s.working = append(s.working, working{Blame, down})
+	}
 }
 
 // add notes a witness that nothing stands in for, and reports whether it works.
@@ -169,48 +219,37 @@ func (s *Set) Report() []Status { return s.report }
 // Took is how long Open took.
 func (s *Set) Took() time.Duration { return s.took }
 
+// SetLimits changes what counts as stalled and as late from the next look on;
+// what goes on is not forgotten.
+func (s *Set) SetLimits(tasks stall.Limits, io time.Duration) {
+	if s.Tasks != nil {
+		s.Tasks.SetLimits(tasks)
+	}
+	if s.Blocks != nil {
+		s.Blocks.SetLimit(io)
+	}
+}
+
 // Alive checks that each program still sees what it is there to see. Call it
 // now and then: a program that was detached is silent, not in error.
 func (s *Set) Alive() error {
 	var errs []error
-	if kernel, ok := s.Exits.(*exits.Kernel); ok {
-		errs = append(errs, kernel.Alive(time.Second))
-	}
-	errs = append(errs, s.Tasks.Alive())
-	if s.Blocks != nil {
-		errs = append(errs, s.Blocks.Alive())
-	}
-	if s.Beats != nil {
-		errs = append(errs, s.Beats.Alive())
+	for _, w := range s.working {
+		errs = append(errs, w.witness.Alive())
 	}
 	return errors.Join(errs...)
 }
 
-// counted is what keeps an account.
-type counted interface {
-	Counters() (trial.Counters, error)
-}
-
 // Lost sums the records that found no room, by witness. None is normal.
 func (s *Set) Lost() (map[string]uint64, error) {
-	all := map[string]counted{"stall": s.Tasks}
-	if kernel, ok := s.Exits.(*exits.Kernel); ok {
-		all["exits"] = kernel
-	}
-	if s.Blocks != nil {
-		all["blockio"] = s.Blocks
-	}
-	if s.Blame != nil {
-		all["blame"] = s.Blame
-	}
 	lost := make(map[string]uint64)
-	for name, witness := range all {
-		c, err := witness.Counters()
+	for _, w := range s.working {
+		c, err := w.witness.Counters()
 		if err != nil {
-			return lost, fmt.Errorf("read the account of %s: %w", name, err)
+			return lost, fmt.Errorf("read the account of %s: %w", w.name, err)
 		}
 		if c.Lost > 0 {
-			lost[name] = c.Lost
+			lost[w.name] = c.Lost
 		}
 	}
 	return lost, nil
@@ -219,22 +258,10 @@ func (s *Set) Lost() (map[string]uint64, error) {
 // MapBytes is the memory in the kernel that all maps hold.
 func (s *Set) MapBytes() (total uint64, err error) {
 	var errs []error
-	add := func(bytes uint64, err error) {
+	for _, w := range s.working {
+		bytes, err := w.witness.MapBytes()
 		total += bytes
 		errs = append(errs, err)
-	}
-	if kernel, ok := s.Exits.(*exits.Kernel); ok {
-		add(kernel.MapBytes())
-	}
-	add(s.Tasks.MapBytes())
-	if s.Blocks != nil {
-		add(s.Blocks.MapBytes())
-	}
-	if s.Beats != nil {
-		add(s.Beats.MapBytes())
-	}
-	if s.Blame != nil {
-		add(s.Blame.MapBytes())
 	}
 	return total, errors.Join(errs...)
 }
@@ -242,18 +269,11 @@ func (s *Set) MapBytes() (total uint64, err error) {
 // Close unloads everything; call it after each Watch has returned.
 func (s *Set) Close() error {
 	var errs []error
-	if closer, ok := s.Exits.(interface{ Close() error }); ok {
-		errs = append(errs, closer.Close())
+	if connector, ok := s.Exits.(*exits.Connector); ok {
+		errs = append(errs, connector.Close())
 	}
-	errs = append(errs, s.Tasks.Close())
-	if s.Blocks != nil {
-		errs = append(errs, s.Blocks.Close())
-	}
-	if s.Beats != nil {
-		errs = append(errs, s.Beats.Close())
-	}
-	if s.Blame != nil {
-		errs = append(errs, s.Blame.Close())
+	for _, w := range s.working {
+		errs = append(errs, w.witness.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -345,6 +345,9 @@ func (w *Witness) Alive() error {
 	return nil
 }
 
+// Counters says how many beats were judged and how many misses found no room.
+func (w *Witness) Counters() (trial.Counters, error) { return w.loaded.Counters() }
+
 // MapBytes is the memory held by the maps.
 func (w *Witness) MapBytes() (uint64, error) { return w.loaded.MapBytes() }
 

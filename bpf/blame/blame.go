@@ -187,7 +187,32 @@ func watch(ctx context.Context, records *ebpf.Map, handle func(timeline.Mark)) e
 	}
 }
 
-// Counters says how many marks were made and how many found no room.
+// Alive checks that signals are still seen, by sending this thread one that it
+// does not mind. Whether devices would be, only a shutdown can tell.
+func (w *Witness) Alive() error {
+	if !w.has("signal") {
+		return nil
+	}
+	before, err := w.Counters()
+	if err != nil {
+		return err
+	}
+	// Go's runtime uses this one itself and takes strays for its own.
+	runtime.LockOSThread()
+	err = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGURG)
+	runtime.UnlockOSThread()
+	if err != nil {
+		return fmt.Errorf("send a signal: %w", err)
+	}
+	after, err := w.Counters()
+	if err == nil && after.Seen == before.Seen {
+		err = errors.New("the shutdown programs saw nothing of a signal: they are no longer attached")
+	}
+	return err
+}
+
+// Counters says how many signals and marks were looked at and how many marks found
+// no room.
 func (w *Witness) Counters() (trial.Counters, error) { return w.loaded.Counters() }
 
 // MapBytes is the memory held by the maps.

@@ -126,6 +126,22 @@ func TestUserPhase(t *testing.T) {
 	}
 }
 
+func TestDetachedProgramIsNoticed(t *testing.T) {
+	w := load(t)
+	if !w.has("signal") {
+		t.Skip("this kernel has no program for signals")
+	}
+	if err := w.Alive(); err != nil {
+		t.Error(err)
+	}
+	if err := w.loaded.Link("signal").Close(); err != nil {
+		t.Fatal(err)
+	}
+	if w.Alive() == nil {
+		t.Error("a program that sees nothing any more counts as alive")
+	}
+}
+
 // TestKernelIsReached fails where a kernel with trampolines does not let the
 // witness into device shutdown, or without timers for programs.
 func TestKernelIsReached(t *testing.T) {

@@ -109,11 +109,11 @@ func (op Op) String() string {
 
 // Witness keeps the table of requests in flight.
 type Witness struct {
-	limit  time.Duration
 	loaded *trial.Loaded
 
-	mu   sync.Mutex
-	last activity // at the last call of Alive
+	mu    sync.Mutex
+	limit time.Duration
+	last  activity // at the last call of Alive
 }
 
 // Load starts the programs. Scan will report requests older than limit. The
@@ -124,6 +124,13 @@ func Load(k *trial.Kernel, limit time.Duration) (*Witness, error) {
 	}
 	loaded, err := k.Load(Job)
 	return &Witness{limit: limit, loaded: loaded}, err
+}
+
+// SetLimit changes what the next Scan will report.
+func (w *Witness) SetLimit(limit time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limit = limit
 }
 
 // Choices says which programs are at work, or why none are.
@@ -142,11 +149,14 @@ func (w *Witness) Scan() ([]Request, error) {
 		record obj.IOIoRecord
 		late   []Request
 	)
+	w.mu.Lock()
+	limit := w.limit
+	w.mu.Unlock()
 	table := w.loaded.Map("in_flight")
 	entries := table.Iterate()
 	for entries.Next(&key, &record) {
 		age := now - time.Duration(record.Issued)
-		if age < w.limit {
+		if age < limit {
 			continue
 		}
 		if finished(&record) {

@@ -264,7 +264,7 @@ func threads(t *testing.T, c *collector) {
 
 func TestKernelIsAlive(t *testing.T) {
 	k := openKernel(t)
-	if err := k.Alive(5 * time.Second); err != nil {
+	if err := k.alive(5 * time.Second); err != nil {
 		t.Error(err)
 	}
 	// A detached program must be noticed.
@@ -274,7 +274,7 @@ func TestKernelIsAlive(t *testing.T) {
 	if err := k.loaded.Link("exec").Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Alive(50 * time.Millisecond); err == nil {
+	if err := k.alive(50 * time.Millisecond); err == nil {
 		t.Error("a detached program passes for alive")
 	}
 }

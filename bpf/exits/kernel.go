@@ -172,9 +172,14 @@ func (k *Kernel) Counters() (trial.Counters, error) {
 	return c, err
 }
 
+// aliveLimit is how long the exit program may take to count a thread that ended.
+const aliveLimit = time.Second
+
 // Alive checks that the exit program still counts, by letting threads of this
-// process end until it does. It fails when the count has not moved after limit.
-func (k *Kernel) Alive(limit time.Duration) error {
+// process end until it does. It fails when the count has not moved for a second.
+func (k *Kernel) Alive() error { return k.alive(aliveLimit) }
+
+func (k *Kernel) alive(limit time.Duration) error {
 	before, err := k.loaded.Counters()
 	if err != nil {
 		return err

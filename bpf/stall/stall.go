@@ -92,6 +92,14 @@ func (w *Witness) Scan() ([]Task, error) {
 	return w.tracker.update(samples), nil
 }
 
+// SetLimits changes what counts as stalled from the next Scan on. What goes on has
+// lasted as long as it has.
+func (w *Witness) SetLimits(limits Limits) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tracker.limits = limits
+}
+
 // Samples is how many tasks of the last scan were blocked or runnable.
 func (w *Witness) Samples() int {
 	w.mu.Lock()

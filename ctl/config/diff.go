@@ -84,8 +84,11 @@ func (p Plan) Step(kind Kind, name string) (Step, bool) {
 // sectionOps are the sections, and keys of sections as "section.key", whose
 // change is more than an OpChange.
 var sectionOps = map[string]Op{
-	"api":       OpRestart,
-	"store.dir": OpLater,
+	"api":             OpRestart,
+	"store.dir":       OpLater,
+	"witness.enabled": OpLater,
+	"witness.off":     OpLater,
+	"witness.without": OpLater,
 }
 
 // rearming are the sections and keys that the countdown depends on.

@@ -133,7 +133,7 @@ func (d declared) values() []string {
 	case param.Size:
 		return []string{`"77KiB"`, `"7777KiB"`, d.spec.Max}
 	case param.List:
-		return []string{`["g1"]`, `["r1"]`, `["m1"]`, `["distinct"]`, `["daily 02:00-04:00"]`, `["/distinct"]`, `["group"]`}
+		return []string{`["g1"]`, `["r1"]`, `["m1"]`, `["distinct"]`, `["daily 02:00-04:00"]`, `["/distinct"]`, `["group"]`, `["stall"]`}
 	case param.Choice:
 		var all []string
 		for _, c := range d.spec.Choices {

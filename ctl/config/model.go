@@ -56,6 +56,7 @@ type Model struct {
 	Server    Server
 	Keepalive Keepalive
 	Stall     Stall
+	Witness   Witness
 	Shutdown  Shutdown
 	Limiter   Limiter
 	Reboot    Reboot
@@ -124,6 +125,18 @@ type Stall struct {
 	WriteSize    int64
 	File         string
 	CreateThread bool
+}
+
+// Witness says what the witnesses in the kernel look for.
+type Witness struct {
+	Enabled  bool
+	Off      []string      // witnesses that do not work: "exits", "stall", "blockio", "beats", "blame"
+	Without  []string      // programs that are not tried; "*" at the end stands for the rest of a name
+	Interval time.Duration // from one look at tasks and disks to the next
+	Blocked  time.Duration // in the kernel, after which a task is stalled; 0: derived from the stall timeout
+	Starved  time.Duration // without a CPU; 0: derived from the stall timeout
+	Hog      time.Duration // with a CPU for itself; 0: derived from the stall timeout
+	Disk     time.Duration // with a disk, after which a request is late; 0: as Blocked
 }
 
 // Shutdown guards the way down of the operating system.

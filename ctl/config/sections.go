@@ -38,6 +38,7 @@ var sections = []section{
 	{"server", "The machine.", declareServer},
 	{"keepalive", "The countdowns that reset the machine when they are not pinged.", declareKeepalive},
 	{"stall", "What counts as progress of user space.", declareStall},
+	{"witness", "Programs in the kernel that see who died, what stalls and which disk hangs.", declareWitness},
 	{"shutdown", "Guards the way down of the operating system.", declareShutdown},
 	{"limiter", "Bounds machine-level actions, counted across boots.", declareLimiter},
 	{"reboot", "When recovery may take the machine down.", declareReboot},
@@ -100,6 +101,29 @@ func declareStall(m *Model, s *param.Set) {
 	s.String(&v.File, "file", "", "The file; empty: stall.check in the state directory.").Check(absoluteOrEmpty(&v.File))
 	s.Bool(&v.CreateThread, "create_thread", false, "Create a thread each round.").As("parameters/mkthread")
 }
+
+func declareWitness(m *Model, s *param.Set) {
+	v := &m.Witness
+	s.Bool(&v.Enabled, "enabled", true, "Let witnesses work. Monitors, resources and the countdown do without, less sharply.")
+	s.Strings(&v.Off, "off", nil, "Witnesses that do not work: "+strings.Join(witnesses, ", ")+".").Check(func() error {
+		for _, name := range v.Off {
+			if !slices.Contains(witnesses, name) {
+				return fmt.Errorf("%q is none of %s", name, strings.Join(witnesses, ", "))
+			}
+		}
+		return nil
+	})
+	s.Strings(&v.Without, "without", nil,
+		`Programs that are not tried, as shisa doctor names them: for a kernel that misbehaves with one. "exit_*" is all that begin so, "*" is all; what stands in for them works.`)
+	s.Duration(&v.Interval, "interval", time.Second, 100*time.Millisecond, time.Minute, "From one look at all tasks and disks to the next.")
+	s.Duration(&v.Blocked, "blocked", 0, 0, time.Hour, "A task that is blocked in the kernel for this long is stalled; 0s: a third of stall.timeout, at most 10s.")
+	s.Duration(&v.Starved, "starved", 0, 0, time.Hour, "A task that wants a CPU and gets none for this long is starved; 0s: a quarter of stall.timeout, at most 5s.")
+	s.Duration(&v.Hog, "hog", 0, 0, time.Hour, "A task that takes a CPU for itself for this long is a hog; 0s: two thirds of stall.timeout, at most 1m.")
+	s.Duration(&v.Disk, "disk", 0, 0, time.Hour, "A request that a disk does not finish for this long is late; 0s: as blocked.")
+}
+
+// witnesses are what the doctor names them, and package bpf.
+var witnesses = []string{"exits", "stall", "blockio", "beats", "blame"}
 
 func declareShutdown(m *Model, s *param.Set) {
 	v := &m.Shutdown

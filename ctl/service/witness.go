@@ -61,9 +61,15 @@ func (p *process) observe(m *config.Model) {
 	p.armed = make(chan struct{})
 	p.witness = witness.New(witness.Options{
 		Boot: bootID(), StateDir: m.Store.Dir, Socket: filepath.Join(p.flags.run, "beat.sock"), Keep: p.keepIn(),
-		Page: p.protect.Page(), Stall: m.Stall.Timeout, HandOver: p.protect.HandOver, Program: program, Emit: p.emit,
+		Page: p.protect.Page(), Settings: witness.SettingsOf(m), HandOver: p.protect.HandOver, Program: program, Emit: p.emit,
 		Log: func(what string, err error) { p.log.Error(what, err, nil) },
 	})
+}
+
+// applied is told of every configuration that a reload has put into force.
+func (p *process) applied(m *config.Model) {
+	p.witness.Configure(witness.SettingsOf(m))
+	p.keepGood(m)
 }
 
 // runWitness begins once everything is armed.

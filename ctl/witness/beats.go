@@ -77,7 +77,7 @@ func (w *Witness) lastBeat(key slotKey) (time.Duration, bool) {
 // tend tells of beats that are back and keeps the orders in the kernel in line
 // with what is armed, until ctx is done.
 func (w *Witness) tend(ctx context.Context, set *bpf.Set) {
-	for sleep(ctx, scanEvery) {
+	for sleep(ctx, tendEvery) {
 		w.returned()
 		w.order(set)
 	}

@@ -74,12 +74,16 @@ func (w *Witness) note(e flight.Entry) {
 func (w *Witness) scan(ctx context.Context, set *bpf.Set) {
 	var symbols stall.Symbols
 	tasks, disks := newEpisodes(), newEpisodes()
-	iterator := len(set.Tasks.Choices()) > 0 // by which a look takes a millisecond, and through /proc a hundred
-	w.say("look at tasks and disks", onThread(ctx, scanEvery, iterator, func() {
+	// A look by the iterator takes a millisecond, and through /proc a hundred.
+	realtime := set.Tasks == nil || len(set.Tasks.Choices()) > 0
+	pause := func() time.Duration { return w.current().Interval }
+	w.say("look at tasks and disks", onThread(ctx, pause, realtime, func() {
 		// Both at once: to name addresses for the first time takes a while.
-		stalled, terr := set.Tasks.Scan()
-		var late []blockio.Request
-		berr := error(nil)
+		stalled, terr := []stall.Task(nil), error(nil)
+		if set.Tasks != nil {
+			stalled, terr = set.Tasks.Scan()
+		}
+		late, berr := []blockio.Request(nil), error(nil)
 		if set.Blocks != nil {
 			late, berr = set.Blocks.Scan()
 		}

@@ -14,7 +14,7 @@ import (
 // above every ordinary task and below every other real-time one: whoever is to see
 // that others get no CPU must get one itself. The pause is a system call, for the
 // runtime's own timers may wait for a thread that is starved.
-func onThread(ctx context.Context, pause time.Duration, realtime bool, look func()) error {
+func onThread(ctx context.Context, pause func() time.Duration, realtime bool, look func()) error {
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("create an eventfd: %w", err)
@@ -40,7 +40,7 @@ func onThread(ctx context.Context, pause time.Duration, realtime bool, look func
 		}
 		poll := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}
 		for ctx.Err() == nil {
-			if n, _ := unix.Poll(poll, int(pause.Milliseconds())); n == 0 {
+			if n, _ := unix.Poll(poll, int(pause().Milliseconds())); n == 0 {
 				look()
 			}
 		}

@@ -19,7 +19,6 @@ import (
 	"shisa/bpf"
 	"shisa/bpf/beats"
 	"shisa/bpf/flight"
-	"shisa/bpf/stall"
 	"shisa/bpf/trial"
 	"shisa/ctl/api"
 	"shisa/ctl/beat"
@@ -29,7 +28,7 @@ import (
 
 // Intervals of Run.
 const (
-	scanEvery  = time.Second      // all tasks, and requests in flight
+	tendEvery  = time.Second      // beats that are back, and orders
 	careEvery  = 10 * time.Second // the witnesses themselves, and pressure
 	flushEvery = 5 * time.Second  // the record, if there is something new
 )
@@ -37,19 +36,18 @@ const (
 // Options say for whom a Witness works. All functions may be called by any
 // goroutine of the Witness and must not block.
 type Options struct {
-	Boot     string        // id of this boot
-	StateDir string        // for what is to be read after the next boot
-	Socket   string        // for beats of other processes; empty: none are taken
-	Keep     string        // folder in a BPF file system for the page of beats; empty: nothing is kept there
-	Page     *beat.Page    // of our own loops; one that is kept in Keep is judged in the kernel
-	Stall    time.Duration // the stall timeout: evidence must be there before it runs out
+	Boot     string     // id of this boot
+	StateDir string     // for what is to be read after the next boot
+	Socket   string     // for beats of other processes; empty: none are taken
+	Keep     string     // folder in a BPF file system for the page of beats; empty: nothing is kept there
+	Page     *beat.Page // of our own loops; one that is kept in Keep is judged in the kernel
+	Settings Settings   // to begin with
 	// HandOver says from which age on a missed beat of ours is handed over, and
 	// which process pings; age 0: not at all. nil: never.
 	HandOver func() (age time.Duration, pinger int)
 	Emit     func(event.Event)   // never nil
 	Log      func(string, error) // never nil
 	Program  string              // to start for the timeline of a shutdown; empty: none
-	Without  []string            // programs that are not to be tried: tests, and kernels that misbehave
 }
 
 // A Witness is at work from Run on.
@@ -60,52 +58,49 @@ type Witness struct {
 	blame  blamer
 	guests guests
 
-	mu      sync.Mutex
-	set     *bpf.Set // nil: not loaded yet, or no more
-	state   []api.Check
-	missing map[slotKey]missing
-	told    map[slotKey]time.Time // when a miss was told of last
-	orders  beats.Orders          // given last
-	down    bool                  // nothing is handed over any more
+	mu       sync.Mutex
+	settings Settings
+	set      *bpf.Set // nil: not loaded yet, or no more
+	state    []api.Check
+	missing  map[slotKey]missing
+	told     map[slotKey]time.Time // when a miss was told of last
+	orders   beats.Orders          // given last
+	down     bool                  // nothing is handed over any more
 }
 
 // New returns a Witness that does not work yet.
 func New(o Options) *Witness {
-	w := &Witness{o: o, missing: map[slotKey]missing{}, told: map[slotKey]time.Time{}, store: store{dir: o.StateDir, boot: o.Boot}}
+	w := &Witness{o: o, settings: o.Settings.whole(), missing: map[slotKey]missing{}, told: map[slotKey]time.Time{},
+		store: store{dir: o.StateDir, boot: o.Boot}}
 	w.blame = blamer{dir: o.StateDir, boot: o.Boot, program: o.Program, log: o.Log, again: make(chan struct{}, 1)}
 	w.guests = guests{witness: w, slots: map[int]*guest{}}
 	w.state = []api.Check{{Area: "eBPF", Name: "witnesses", Level: api.LevelOK, Text: "being loaded"}}
 	return w
 }
 
-// Limits are those of stalled tasks for a stall timeout: short enough for
-// evidence to be on record when the countdown fires, and never so short that
-// ordinary load reaches them.
-func Limits(timeout time.Duration) stall.Limits {
-	most := stall.DefaultLimits
-	return stall.Limits{
-		Blocked: min(max(timeout/3, 2*time.Second), most.Blocked),
-		Starved: min(max(timeout/4, time.Second), most.Starved),
-		Hog:     min(max(2*timeout/3, 3*time.Second), most.Hog),
-	}
-}
-
 // Run loads the witnesses and lets them work until ctx is done. Nothing waits
 // for it, and nothing that fails in it is more than a line for the doctor.
 func (w *Witness) Run(ctx context.Context) {
-	limits := Limits(w.o.Stall)
-	keep := w.o.Keep
+	keep, s := w.o.Keep, w.current()
 	if w.o.Page == nil || !w.o.Page.Kernel() {
 		keep = "" // our own beats are not in the kernel
 	}
-	set := bpf.Open(bpf.Options{Stall: limits, IO: limits.Blocked, BeatsDir: keep, Without: w.o.Without})
+	if s.off(bpf.Beats) {
+		w.Forget() // the timer of a daemon before
+	}
+	set := bpf.Open(bpf.Options{Stall: s.Stall, IO: s.IO, BeatsDir: keep, Off: s.Off, Without: s.Without})
 	w.put(set)
-	debug.FreeOSMemory() // the kernel's type information, decoded, is several MiB
+	w.Configure(w.current()) // it may have been given others meanwhile
+	debug.FreeOSMemory()     // the kernel's type information, decoded, is several MiB
 	w.o.Emit(event.WitnessReady.New("", "took", set.Took().Round(time.Millisecond).String(), "report", summary(set.Report())))
 
 	var wg sync.WaitGroup
-	wg.Go(func() { w.watch(ctx, "deaths", func() error { return w.deaths(ctx, set) }) })
-	wg.Go(func() { w.scan(ctx, set) })
+	if set.Exits != nil {
+		wg.Go(func() { w.watch(ctx, "deaths", func() error { return w.deaths(ctx, set) }) })
+	}
+	if set.Tasks != nil || set.Blocks != nil {
+		wg.Go(func() { w.scan(ctx, set) })
+	}
 	wg.Go(func() { w.care(ctx, set) })
 	wg.Go(func() { w.store.run(ctx, &w.record, w.o.Log) })
 	wg.Go(func() { w.serveGuests(ctx, set) })
@@ -169,9 +164,9 @@ func checks(report []bpf.Status, surroundings []string) []api.Check {
 	for _, s := range report {
 		c := api.Check{Area: "eBPF", Name: s.Witness, Level: api.LevelOK, Text: after(s.String(), ": ")}
 		switch {
-		case s.Active == "":
+		case s.Active == "" && !s.Off:
 			c.Level = api.LevelWarning
-		case s.Reduced:
+		case s.Reduced, s.Off:
 			c.Level = api.LevelInfo
 		}
 		if len(s.Reasons) > 0 {
