@@ -124,7 +124,7 @@ func (w *Witness) Alive() error {
 	if err != nil || w.loaded == nil {
 		return err
 	}
-	if _, err := w.Scan(); err != nil {
+	if _, err := w.read(nil); err != nil { // no scan: its time would be that of no other
 		return err
 	}
 	after, err := w.Counters()

@@ -177,8 +177,11 @@ func TestIteratorIsAlive(t *testing.T) {
 	if err := w.Alive(); err != nil {
 		t.Error(err)
 	}
-	if n := w.Samples(); n == 0 {
-		t.Error("not even this test is runnable")
+	if w.Samples() != 0 {
+		t.Error("it counted as a scan")
+	}
+	if _, err := w.Scan(); err != nil || w.Samples() == 0 {
+		t.Errorf("not even this test is runnable, %v", err)
 	}
 }
 

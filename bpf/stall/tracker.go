@@ -16,11 +16,14 @@ type Limits struct {
 // DefaultLimits are generous: ordinary load does not reach them.
 var DefaultLimits = Limits{Blocked: 10 * time.Second, Starved: 5 * time.Second, Hog: 60 * time.Second}
 
-// hogShare is the part of one CPU that makes a hog, over the whole episode;
-// the episode ends when less than hogLeast was used between two scans.
+// hogShare is the part of one CPU that makes a hog. What it uses less adds up, what
+// it uses more is set off against that; the episode ends when it lacks hogLacks. So
+// much may be out of the account at any moment: time is added to a task at ticks,
+// which come late to a busy virtual CPU and once a second to one without (nohz_full),
+// and the throttle takes 50 ms of each second from a real-time task.
 const (
 	hogShare = 0.9
-	hogLeast = 0.5
+	hogLacks = 500 * time.Millisecond
 )
 
 // A Sample is one task at one moment, blocked or wanting to run.
@@ -85,7 +88,7 @@ type track struct {
 	Sample
 	kind     Kind
 	since    time.Duration // At of the first sample of this episode
-	before   time.Duration // Runtime at that moment
+	lacks    time.Duration // of a hog's share, at most hogLacks
 	switched time.Duration // At of the first sample with this count of switches
 }
 
@@ -94,7 +97,7 @@ func (t *tracker) update(samples []Sample) []Task {
 	seen := make(map[key]track, len(samples))
 	var stalled []Task
 	for _, s := range samples {
-		now := track{Sample: s, kind: firstKind(s), since: s.At, before: s.Runtime, switched: s.At}
+		now := track{Sample: s, kind: firstKind(s), since: s.At, switched: s.At}
 		if was, known := t.seen[key{s.TID, s.Start}]; known {
 			now.follow(was)
 		}
@@ -125,8 +128,9 @@ func (t *track) follow(was track) {
 	if unswitched {
 		t.switched = was.switched
 	}
-	elapsed, used := t.At-was.At, t.Runtime-was.Runtime
-	switch {
+	used := t.Runtime - was.Runtime
+	share := time.Duration(hogShare * float64(t.At-was.At))
+	switch lacks := max(0, was.lacks+share-used); {
 	case t.Blocked != was.Blocked:
 	case t.Blocked:
 		if unswitched {
@@ -138,12 +142,11 @@ func (t *track) follow(was track) {
 		if was.kind == Starved {
 			t.since = was.since
 		}
-	case elapsed <= 0 || float64(used) < hogLeast*float64(elapsed):
-	case was.kind == Hog && float64(t.Runtime-was.before) >= hogShare*float64(t.At-was.since):
-		t.kind, t.since, t.before = Hog, was.since, was.before
-	case float64(used) >= hogShare*float64(elapsed):
+	case was.kind == Hog && lacks <= hogLacks:
 		// At this moment it may be off its CPU, at the end of a slice.
-		t.kind, t.since, t.before = Hog, was.At, was.Runtime
+		t.kind, t.since, t.lacks = Hog, was.since, lacks
+	case used > 0 && used >= share:
+		t.kind, t.since = Hog, was.At
 	}
 }
 

@@ -28,20 +28,24 @@ func TestTracker(t *testing.T) {
 		want  Kind     // 0: not stalled
 		lasts time.Duration
 	}{
-		"blocked":                        {[]Sample{blocked(0, 5), blocked(s, 5), blocked(2*s, 5)}, Blocked, 2 * s},
-		"blocked again and again":        {[]Sample{blocked(0, 5), blocked(s, 6), blocked(2*s, 7)}, 0, 0},
-		"blocked, not long enough":       {[]Sample{blocked(0, 5), blocked(s, 5)}, 0, 0},
-		"another process of this number": {[]Sample{blocked(0, 5), blocked(s, 5), other(blocked(2*s, 5))}, 0, 0},
-		"blocked after running":          {[]Sample{running(0, 0), running(s, s), blocked(2*s, 5)}, 0, 0},
-		"hog":                            {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s)}, Hog, 2 * s},
-		"hog at the end of a slice":      {[]Sample{running(0, 0), running(s, s), queued(2*s, 2*s, s/100)}, Hog, 2 * s},
-		"hog with a hiccup":              {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s), running(2*s+s/10, 2*s+s/15)}, Hog, 2*s + s/10},
-		"hog no more":                    {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s), running(3*s, 2*s+s/5)}, 0, 0},
-		"half a CPU":                     {[]Sample{running(0, 0), running(s, s/2), running(2*s, s)}, 0, 0},
-		"starved, first sight":           {[]Sample{queued(0, 0, 3*s)}, Starved, 3 * s},
-		"starved, wait not known":        {[]Sample{queued(0, s, 0), queued(s, s, 0), queued(2*s, s, 0)}, Starved, 2 * s},
-		"waits, but gets its turn":       {[]Sample{queued(0, s, s/2), queued(s, s+s/10, s/2), queued(2*s, s+s/5, s/2)}, 0, 0},
-		"hog that is starved":            {[]Sample{running(0, 0), running(2*s, 2*s), queued(3*s, 2*s, s), queued(5*s, 2*s, 3*s)}, Starved, 3 * s},
+		"blocked":                          {[]Sample{blocked(0, 5), blocked(s, 5), blocked(2*s, 5)}, Blocked, 2 * s},
+		"blocked again and again":          {[]Sample{blocked(0, 5), blocked(s, 6), blocked(2*s, 7)}, 0, 0},
+		"blocked, not long enough":         {[]Sample{blocked(0, 5), blocked(s, 5)}, 0, 0},
+		"another process of this number":   {[]Sample{blocked(0, 5), blocked(s, 5), other(blocked(2*s, 5))}, 0, 0},
+		"blocked after running":            {[]Sample{running(0, 0), running(s, s), blocked(2*s, 5)}, 0, 0},
+		"hog":                              {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s)}, Hog, 2 * s},
+		"hog at the end of a slice":        {[]Sample{running(0, 0), running(s, s), queued(2*s, 2*s, s/100)}, Hog, 2 * s},
+		"hog with a hiccup":                {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s), running(2*s+s/10, 2*s+s/15)}, Hog, 2*s + s/10},
+		"hog, looked at between two ticks": {[]Sample{running(0, 0), running(s, s), running(s+s/100, s), running(2*s, 2*s)}, Hog, 2 * s},
+		"hog on a CPU without ticks":       {[]Sample{running(0, 0), running(s, 3*s/5), running(2*s, 2*s), running(3*s, 13*s/5), running(4*s, 4*s)}, Hog, 4 * s},
+		"hog that is throttled":            {[]Sample{running(0, 0), running(s, 3*s/4), running(2*s, 17*s/10), running(3*s, 27*s/10)}, Hog, 3 * s},
+		"three quarters of a CPU":          {[]Sample{running(0, 0), running(s, 3*s/4), running(2*s, 3*s/2), running(3*s, 9*s/4), running(4*s, 3*s), running(5*s, 15*s/4)}, 0, 0},
+		"hog no more":                      {[]Sample{running(0, 0), running(s, s), running(2*s, 2*s), running(3*s, 2*s+s/5)}, 0, 0},
+		"half a CPU":                       {[]Sample{running(0, 0), running(s, s/2), running(2*s, s)}, 0, 0},
+		"starved, first sight":             {[]Sample{queued(0, 0, 3*s)}, Starved, 3 * s},
+		"starved, wait not known":          {[]Sample{queued(0, s, 0), queued(s, s, 0), queued(2*s, s, 0)}, Starved, 2 * s},
+		"waits, but gets its turn":         {[]Sample{queued(0, s, s/2), queued(s, s+s/10, s/2), queued(2*s, s+s/5, s/2)}, 0, 0},
+		"hog that is starved":              {[]Sample{running(0, 0), running(2*s, 2*s), queued(3*s, 2*s, s), queued(5*s, 2*s, 3*s)}, Starved, 3 * s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := tracker{limits: limits}

@@ -47,16 +47,17 @@ func run(args []string) error {
 
 func spin(cpu, priority int, d time.Duration) error {
 	runtime.LockOSThread()
-	var one unix.CPUSet
-	one.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("stay on CPU %d: %w", cpu, err)
-	}
+	// First, for there it may never come to it.
 	if priority > 0 {
 		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: uint32(priority)}
 		if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
 			return fmt.Errorf("become real-time: %w", err)
 		}
+	}
+	var one unix.CPUSet
+	one.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("stay on CPU %d: %w", cpu, err)
 	}
 	for end := time.Now().Add(d); time.Now().Before(end); {
 	}
