@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"shisa/ctl/event"
@@ -18,6 +19,8 @@ type Operator interface {
 	Script(ctx context.Context, c ScriptCommand) (ScriptResult, error)
 	// Speed says how fast the processors run, and sets it first if asked to.
 	Speed(ctx context.Context, c SpeedCommand) (Result, error)
+	// Trace measures for a while how long tasks wait for a CPU.
+	Trace(ctx context.Context, c TraceCommand) (Trace, error)
 	// Stop stops every group and then ends the daemon, which disarms the
 	// countdown. It returns when that is under way.
 	Stop(ctx context.Context, c StopCommand) (Result, error)
@@ -98,12 +101,76 @@ type SpeedCommand struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
+// Bounds of a TraceCommand.
+const (
+	TraceTime    = 10 * time.Second // when the command does not say
+	MaxTraceTime = time.Minute
+)
+
+// A TraceCommand measures how long tasks wait for a CPU. Every switch between tasks
+// is traced meanwhile and becomes up to a quarter dearer: it is for an operator who
+// looks for something. One at a time; another one is a Conflict.
+type TraceCommand struct {
+	ForMS  Millis `json:"for_ms,omitempty"` // 0: TraceTime; at most MaxTraceTime
+	Reason string `json:"reason,omitempty"`
+}
+
+// A Trace is what was measured.
+type Trace struct {
+	ForMS Millis      `json:"for_ms"`
+	Waits []TraceWait `json:"waits"` // by powers of two of nanoseconds, the shortest first; none are left out between
+	Lost  uint64      `json:"lost,omitempty"`
+}
+
+// A TraceWait counts the waits below a bound, and not below that of the one before.
+type TraceWait struct {
+	BelowNS int64  `json:"below_ns"`
+	Count   uint64 `json:"count"`
+}
+
+// Trimmed leaves out what nothing was in at both ends.
+func (t Trace) Trimmed() Trace {
+	some := func(w TraceWait) bool { return w.Count > 0 }
+	first := slices.IndexFunc(t.Waits, some)
+	if first < 0 {
+		t.Waits = []TraceWait{}
+		return t
+	}
+	last := len(t.Waits)
+	for !some(t.Waits[last-1]) {
+		last--
+	}
+	t.Waits = t.Waits[first:last]
+	return t
+}
+
+// Total is the number of waits.
+func (t Trace) Total() (total uint64) {
+	for _, w := range t.Waits {
+		total += w.Count
+	}
+	return total
+}
+
+// Quantile returns a bound below which the part q (0 to 1) of all waits is; zero when
+// there were none.
+func (t Trace) Quantile(q float64) time.Duration {
+	need, seen := q*float64(t.Total()), uint64(0)
+	for _, w := range t.Waits {
+		if seen += w.Count; seen > 0 && float64(seen) >= need {
+			return time.Duration(w.BelowNS)
+		}
+	}
+	return 0
+}
+
 func operateRoutes() []Route {
 	return []Route{
 		post("/v1/stretch", "Give all probes more time for a while.", QuickTime, Backend.Stretch),
 		post("/v1/notes", "Write an event in the operator's own words.", QuickTime, Backend.Note),
 		post("/v1/stop", "Stop every group and the daemon.", QuickTime, Backend.Stop),
 		post("/v1/speed", "Set the clock of the processors, or tell it.", QuickTime, Backend.Speed),
+		post("/v1/trace", "Measure for some seconds how long tasks wait for a CPU, which makes every switch between tasks dearer meanwhile.", ProbeTime, Backend.Trace),
 		{Method: "POST", Path: "/v1/scripts/{name}/run", Right: Control, Limit: ChangeTime, Body: ScriptCommand{}, Answer: ScriptResult{},
 			Doc: "Run a script of the folder " + ScriptDir + " beside the configuration.",
 			call: func(ctx context.Context, b Backend, r *request) (any, error) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // operate are the commands for what an operator does besides monitors and
 // groups.
 func (a *app) operate() []*cobra.Command {
-	return []*cobra.Command{a.stretch(), a.note(), a.script(), a.speed(), a.service()}
+	return []*cobra.Command{a.stretch(), a.note(), a.script(), a.speed(), a.trace(), a.service()}
 }
 
 func (a *app) stretch() *cobra.Command {
@@ -116,6 +117,66 @@ func (a *app) speed() *cobra.Command {
 		}}
 	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
 	return c
+}
+
+func (a *app) trace() *cobra.Command {
+	var cmd api.TraceCommand
+	var length string
+	c := &cobra.Command{Use: "trace", Short: "measure for some seconds how long tasks wait for a CPU",
+		Long: "Traces every switch between tasks, in the kernel, and shows how long tasks that wanted a CPU had to wait for it.\n" +
+			"Switching becomes up to a quarter dearer meanwhile; nothing of it is left afterwards.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			d, err := param.ParseDuration(length)
+			if err != nil {
+				return fmt.Errorf("--for: %w: %w", err, errUsage)
+			}
+			cmd.ForMS = api.Millis(d)
+			t, err := a.client().Trace(c.Context(), cmd)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.writeJSON(t)
+			}
+			a.writeTrace(t)
+			return nil
+		}}
+	c.Flags().StringVar(&length, "for", param.FormatDuration(api.TraceTime), `how long, at most "1m"`)
+	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
+	return c
+}
+
+// traceBar is the longest bar, in columns.
+const traceBar = 50
+
+// writeTrace draws the waits: one line for each power of two of nanoseconds.
+func (a *app) writeTrace(t api.Trace) {
+	total := t.Total()
+	if total == 0 {
+		fmt.Fprintln(a.out, "No task waited for a CPU.")
+		return
+	}
+	at := func(q float64) string { return short(t.Quantile(q)) }
+	fmt.Fprintf(a.out, "Tasks waited %d times for a CPU in %s: half of them less than %s, 99 %% less than %s, all less than %s.\n",
+		total, t.ForMS.D().Round(100*time.Millisecond), at(0.5), at(0.99), at(1))
+	most := slices.MaxFunc(t.Waits, func(x, y api.TraceWait) int { return int(x.Count) - int(y.Count) }).Count
+	for _, w := range t.Waits {
+		bar := strings.Repeat("#", int((w.Count*traceBar+most-1)/most))
+		fmt.Fprintln(a.out, strings.TrimRight(fmt.Sprintf("  < %7s %9d  %s", short(time.Duration(w.BelowNS)), w.Count, bar), " "))
+	}
+	if t.Lost > 0 {
+		fmt.Fprintf(a.out, "%d waits found no room and are not among these.\n", t.Lost)
+	}
+}
+
+// short has three digits of a span at most.
+func short(d time.Duration) string {
+	unit := time.Nanosecond
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
 }
 
 func (a *app) service() *cobra.Command {

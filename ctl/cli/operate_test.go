@@ -43,6 +43,13 @@ func TestOperate(t *testing.T) {
 		{args: "script run cleanup", out: "cleaned\n", says: "cleanup exited with status 0"},
 		{args: "script run fails", code: ExitFailed, says: "fails exited with status 3"},
 		{args: "script run nosuch", code: ExitFailed, says: `there is no script "nosuch"`},
+		{args: "trace --for long", code: ExitUsage, says: "is not a duration"},
+		{args: "trace --for 5s", out: "Tasks waited 1000 times for a CPU in 5s: half of them less than 2.05µs, 99 % less than 4.1µs, all less than 16.8ms.\n" +
+			"  <  1.02µs         0\n" +
+			"  <  2.05µs       500  ##################################################\n" +
+			"  <   4.1µs       499  ##################################################\n" +
+			"  <  8.19µs         0\n" +
+			"  <  16.8ms         1  #\n"},
 		{args: "speed high", out: "Processor speed: high.\n"},
 		{args: "speed", out: "Processor speed: auto.\n"},
 		{args: "speed fast", code: ExitFailed, says: "fast"},

@@ -27,6 +27,11 @@ func (c *Client) Stop(ctx context.Context, s api.StopCommand) (api.Result, error
 	return post[api.Result](ctx, c, "/v1/stop", s)
 }
 
+// Trace measures for a while how long tasks wait for a CPU.
+func (c *Client) Trace(ctx context.Context, t api.TraceCommand) (api.Trace, error) {
+	return post[api.Trace](ctx, c, "/v1/trace", t)
+}
+
 // Speed sets the clock of the processors, or tells it.
 func (c *Client) Speed(ctx context.Context, s api.SpeedCommand) (api.Result, error) {
 	return post[api.Result](ctx, c, "/v1/speed", s)

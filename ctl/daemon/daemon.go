@@ -54,19 +54,20 @@ type Parts struct {
 	Store     *store.Store
 	Bus       *event.Bus
 	Log       log.Logger
-	Guard     Guard                                     // countdowns; never nil
-	Actor     Actor                                     // never nil
-	Rescue    func(context.Context) bool                // the machine is in a rescue target; nil: never
-	GoingDown func(context.Context) bool                // the operating system is on its way down; nil: never
-	Reason    why.Verdict                               // why the machine went down last
-	StillUp   bool                                      // the machine did not go down since the service ran last: what runs is taken over
-	Doctor    func(context.Context) (api.Doctor, error) // nil: nothing to say
-	Ready     func()                                    // called when everything is started; may be nil
-	Config    string                                    // file that the service begins with; empty: none
-	StateDir  string                                    // instead of the configured one; empty: as configured
-	RunDir    string                                    // for what resources must remember until the next boot; empty: nothing
-	SysDir    string                                    // instead of /sys; empty: /sys
-	Applied   func(*config.Model)                       // called with each new configuration in force; may be nil
+	Guard     Guard                                                   // countdowns; never nil
+	Actor     Actor                                                   // never nil
+	Rescue    func(context.Context) bool                              // the machine is in a rescue target; nil: never
+	GoingDown func(context.Context) bool                              // the operating system is on its way down; nil: never
+	Reason    why.Verdict                                             // why the machine went down last
+	StillUp   bool                                                    // the machine did not go down since the service ran last: what runs is taken over
+	Doctor    func(context.Context) (api.Doctor, error)               // nil: nothing to say
+	Trace     func(context.Context, time.Duration) (api.Trace, error) // nil: it cannot
+	Ready     func()                                                  // called when everything is started; may be nil
+	Config    string                                                  // file that the service begins with; empty: none
+	StateDir  string                                                  // instead of the configured one; empty: as configured
+	RunDir    string                                                  // for what resources must remember until the next boot; empty: nothing
+	SysDir    string                                                  // instead of /sys; empty: /sys
+	Applied   func(*config.Model)                                     // called with each new configuration in force; may be nil
 }
 
 // A Daemon is a running shisad.
@@ -94,6 +95,7 @@ type Daemon struct {
 	peers     peers
 	stretched stretch
 	calendar  calendar
+	tracing   sync.Mutex     // one trace at a time
 	saving    sync.Mutex     // one save at a time
 	settling  sync.Mutex     // one configuration at a time
 	unsaved   chan struct{}  // holds a token when the durable state has changed

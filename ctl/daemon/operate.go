@@ -114,6 +114,22 @@ func (d *Daemon) Stop(ctx context.Context, c api.StopCommand) (api.Result, error
 	return api.Result{Text: "Groups are stopped, then shisad ends."}, nil
 }
 
+// Trace measures for a while how long tasks wait for a CPU.
+func (d *Daemon) Trace(ctx context.Context, c api.TraceCommand) (api.Trace, error) {
+	length := cmp.Or(time.Duration(c.ForMS), api.TraceTime)
+	switch {
+	case length < 0 || length > api.MaxTraceTime:
+		return api.Trace{}, api.Errorf(api.BadRequest, "a trace takes at most %s", param.FormatDuration(api.MaxTraceTime))
+	case d.parts.Trace == nil:
+		return api.Trace{}, api.Errorf(api.NotReady, "this daemon cannot trace")
+	case !d.tracing.TryLock():
+		return api.Trace{}, api.Errorf(api.Conflict, "another trace is under way").Try("wait for it: a minute at most")
+	}
+	defer d.tracing.Unlock()
+	d.record(ctx, "trace "+param.FormatDuration(length), c.Reason)
+	return d.parts.Trace(ctx, length)
+}
+
 // Speed sets the clock of the processors, or tells it.
 func (d *Daemon) Speed(ctx context.Context, c api.SpeedCommand) (api.Result, error) {
 	root := cmp.Or(d.parts.SysDir, "/sys")

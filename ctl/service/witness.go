@@ -72,6 +72,20 @@ func (p *process) applied(m *config.Model) {
 	p.keepGood(m)
 }
 
+// trace measures how long tasks wait for a CPU.
+func (p *process) trace(ctx context.Context, d time.Duration) (api.Trace, error) {
+	begin := time.Now()
+	waits, lost, err := p.witness.TraceQueues(ctx, d)
+	if err != nil {
+		return api.Trace{}, api.Errorf(api.Conflict, "trace run queues: %v", err).Try("shisa doctor says what this kernel accepts")
+	}
+	t := api.Trace{ForMS: api.Millis(time.Since(begin)), Lost: lost}
+	for slot, n := range waits {
+		t.Waits = append(t.Waits, api.TraceWait{BelowNS: 1 << slot, Count: n})
+	}
+	return t.Trimmed(), nil
+}
+
 // runWitness begins once everything is armed.
 func (p *process) runWitness(ctx context.Context) {
 	select {

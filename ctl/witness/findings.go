@@ -14,6 +14,7 @@ import (
 	"shisa/bpf/exits"
 	"shisa/bpf/flight"
 	"shisa/bpf/stall"
+	"shisa/bpf/trial"
 	"shisa/ctl/event"
 	"shisa/ctl/proc"
 )
@@ -95,6 +96,18 @@ func (w *Witness) scan(ctx context.Context, set *bpf.Set) {
 			w.tasks(stalled, tasks, &symbols, time.Now())
 		}
 	}))
+}
+
+// TraceQueues measures how long tasks wait for a CPU, until d has passed or ctx is
+// done. The second result counts waits that found no room.
+func (w *Witness) TraceQueues(ctx context.Context, d time.Duration) (stall.Histogram, uint64, error) {
+	k, err := trial.Open()
+	if err != nil {
+		return stall.Histogram{}, 0, err
+	}
+	defer k.Close()
+	k.Without = w.current().Without
+	return stall.TraceQueues(ctx, k, d)
 }
 
 // tasks turns the stalled tasks of one scan into evidence and events.
