@@ -11,6 +11,7 @@ import (
 	"shisa/ctl/config"
 	"shisa/ctl/monitor/types"
 	restypes "shisa/ctl/resource/types"
+	"shisa/ctl/store"
 )
 
 // registry returns all monitor and resource types of this build.
@@ -71,10 +72,7 @@ func (p *process) keepGood(m *config.Model) {
 	}
 	text, err := os.ReadFile(m.Source)
 	if err == nil {
-		path := filepath.Join(p.stateDir(), goodName)
-		if err = os.WriteFile(path+".new", text, 0o600); err == nil {
-			err = os.Rename(path+".new", path)
-		}
+		err = store.Replace(filepath.Join(p.stateDir(), goodName), text)
 	}
 	if err != nil {
 		p.log.Error("the configuration is not kept for a later start", err, nil)

@@ -64,7 +64,7 @@ func (d *fileDisk) replace(b []byte) error {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	f, err := d.writeTemp(b)
+	f, err := inPlace(d.path(), b)
 	if err != nil {
 		return err
 	}
@@ -76,11 +76,25 @@ func (d *fileDisk) replace(b []byte) error {
 	return syncDir(d.dir)
 }
 
-// writeTemp puts a complete, synced new file in place of the old one and
-// returns it open for appending.
-func (d *fileDisk) writeTemp(b []byte) (*os.File, error) {
-	temp := d.path() + ".new"
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+// Replace puts content in the place of the file at path in one step: whoever reads
+// it, also after a loss of power, finds it as it was or as it is to be.
+func Replace(path string, content []byte) error {
+	f, err := inPlace(path, content)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), syncDir(filepath.Dir(path)))
+}
+
+// inPlace puts a complete, synced new file in place of the old one and returns it
+// open for appending. It follows no link that stands in its way: the directory may
+// have been somebody else's.
+func inPlace(path string, b []byte) (*os.File, error) {
+	temp := path + ".new"
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +102,7 @@ func (d *fileDisk) writeTemp(b []byte) (*os.File, error) {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = os.Rename(temp, d.path())
+		err = os.Rename(temp, path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(temp))

@@ -369,3 +369,30 @@ func TestJournalOnFullDisk(t *testing.T) {
 		t.Errorf("what is on disk is not what was written (-want +got):\n%s", diff)
 	}
 }
+
+// TestReplace: a file is replaced whole, and a link that stands in the way of the
+// new one is not followed.
+func TestReplace(t *testing.T) {
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "f"), filepath.Join(dir, "other")
+	for name, text := range map[string]string{path: "old and long", other: "kept"} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(other, path+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{path: "new", other: "kept"} {
+		if got, err := os.ReadFile(name); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v, want %q", filepath.Base(name), got, err, want)
+		}
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}

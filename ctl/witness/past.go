@@ -11,6 +11,7 @@ import (
 
 	"shisa/bpf/flight"
 	"shisa/bpf/timeline"
+	state "shisa/ctl/store"
 	"shisa/ctl/why"
 )
 
@@ -63,7 +64,7 @@ func Recall(root, dir, boot string, since time.Time) Past {
 		for _, m := range p.Marks {
 			b.WriteString(m.Text() + "\n")
 		}
-		_ = replace(name, []byte(b.String())) // the answer is complete without
+		_ = state.Replace(name, []byte(b.String())) // the answer is complete without
 	}
 	return p
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"shisa/bpf/flight"
+	state "shisa/ctl/store"
 )
 
 // Files in the state directory: one of each kind for each boot, of which the two
@@ -49,28 +50,7 @@ func (s *store) flush(r *flight.Recorder) error {
 	if len(r.Entries()) == 0 {
 		return nil
 	}
-	return replace(filepath.Join(s.dir, flightPrefix+s.boot), r.Snapshot())
-}
-
-// replace writes a file in one step: whoever reads it finds it as it was before
-// or as it is to be.
-func replace(name string, content []byte) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return state.Replace(filepath.Join(s.dir, flightPrefix+s.boot), r.Snapshot())
 }
 
 // Tidy removes the records of all boots but this one and the one before.
