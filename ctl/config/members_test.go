@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,40 @@ func TestMembers(t *testing.T) {
 		}
 		if strings.Join(got, "\n") != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestFix055NothingOfADeletedResourceStays: whoever deletes a resource is told of
+// every monitor that belongs to it, whatever else was changed in that monitor.
+// (The original left monitors of a virtual machine behind.)
+func TestFix055NothingOfADeletedResourceStays(t *testing.T) {
+	const rest = "[[group]]\nname = \"g\"\n[[resource]]\nname = \"other\"\ntype = \"exec\"\nstart = \"/bin/true\"\ngroup = \"g\"\n"
+	const vm = "[[resource]]\nname = \"vm\"\ntype = \"exec\"\nstart = \"/bin/true\"\ngroup = \"g\"\n"
+	for name, tt := range map[string]struct {
+		monitor string
+		want    []string
+	}{
+		"by target":        {"target = \"vm\"\n", []string{`monitor.m.target: there is no resource "vm"`}},
+		"by another name":  {"target = \"vm\"\nwhen = \"active\"\ninterval = \"99s\"\ncomment = \"changed\"\n", []string{`monitor.m.target: there is no resource "vm"`}},
+		"by what it mends": {"[monitor.recovery]\ntarget = \"resource/vm\"\n", []string{`monitor.m.recovery.target: there is no resource "vm"`}},
+		"by both":          {"target = \"vm\"\n[monitor.recovery]\ntarget = \"resource/vm\"\n", []string{"monitor.m.target"}},
+		"one of another":   {"target = \"other\"\n", nil},
+		"one of nobody":    {"", nil},
+	} {
+		text := rest + vm + "[[monitor]]\nname = \"m\"\ntype = \"tcp\"\nport = 80\n" + tt.monitor
+		if m, problems := Parse([]byte(text), "f", "", fakes()); m == nil {
+			t.Fatalf("%s: %v", name, problems)
+		}
+		_, problems := Parse([]byte(strings.Replace(text, vm, "", 1)), "f", "", fakes())
+		said := fmt.Sprint(problems.Err())
+		for _, want := range tt.want {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s: %q is not said: %s", name, want, said)
+			}
+		}
+		if len(tt.want) == 0 && problems.Err() != nil {
+			t.Errorf("%s: %s", name, said)
 		}
 	}
 }

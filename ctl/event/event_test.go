@@ -45,3 +45,18 @@ func TestSeverityText(t *testing.T) {
 		t.Error("accepted an unknown severity")
 	}
 }
+
+// TestFix047EachTextItsOwn: no two events say the same, nor stand for the same
+// one of the original. (There, the end of a wait was told with the text of its
+// beginning.)
+func TestFix047EachTextItsOwn(t *testing.T) {
+	texts, titles, numbers := map[string]string{}, map[string]string{}, map[string]string{}
+	for _, d := range All() {
+		for what, m := range map[string]map[string]string{d.Text: texts, d.Title: titles, d.Legacy: numbers} {
+			if other, has := m[what]; has && what != "" {
+				t.Errorf("%s and %s both have %q", d.Code, other, what)
+			}
+			m[what] = d.Code
+		}
+	}
+}

@@ -46,7 +46,7 @@ func TestType(t *testing.T) {
 // Fixes 4 and 41 of the original: with a host that cannot be used the monitor
 // crashed. It says that it could not look, goes on, and sees the machine as soon
 // as the host is there.
-func TestFix041HostUnusable(t *testing.T) {
+func TestFix004Fix041HostUnusable(t *testing.T) {
 	var broken error = errors.New("connection refused")
 	p, err := Type.New(nil, monitor.Env{Target: host(func(context.Context) (monitor.Verdict, string, error) { return 0, "running", broken })})
 	if err != nil {
