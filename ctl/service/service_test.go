@@ -255,6 +255,36 @@ func TestLastGoodConfiguration(t *testing.T) {
 	r.end()
 }
 
+// A reload that waits for a resource to stop keeps nobody from stopping the service:
+// who is killed for not heeding that leaves an armed countdown behind.
+func TestStopWhileReloading(t *testing.T) {
+	p := newPlace(t)
+	configuration := func(comment string) string {
+		return "[[group]]\nname = \"g\"\n[[resource]]\nname = \"r\"\ntype = \"exec\"\ngroup = \"g\"\ncomment = \"" + comment +
+			"\"\nstart = \"/bin/true\"\nstop = \"slow.sh\"\nlog = \"" + p.path(comment+".log") + "\"\n"
+	}
+	p.write("slow.sh", "#!/bin/sh\ntouch "+p.path("stopping")+"\nuntil [ -e "+p.path("go")+" ]; do sleep 0.05; done\n")
+	if err := os.Chmod(p.path("slow.sh"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.write("shisa.toml", configuration("a"))
+	r := p.start()
+	p.eventually("the group is started", func() bool { return slices.Contains(r.events(), "group-started") })
+	p.write("shisa.toml", configuration("b"))
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually("the reload stops the resource", func() bool { _, err := os.Stat(p.path("stopping")); return err == nil })
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually("the service stops", func() bool { return slices.Contains(r.events(), "service-stopping") })
+	p.write("go", "")
+	if err := r.cmd.Wait(); err != nil {
+		t.Errorf("shisad ended with %v", err)
+	}
+}
+
 // With nothing to go on with, the embedded default observes.
 func TestBrokenFromTheStart(t *testing.T) {
 	p := newPlace(t)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -44,17 +45,39 @@ func listen() chan os.Signal {
 //
 //	SIGHUP            read the configuration again
 //	SIGTERM, SIGINT   stop; what that means depends on who asked, see stop
+//
+// A reload waits for the resources that it stops, and nothing waits for the reload:
+// one that is asked for meanwhile follows it.
 func (p *process) signals(ctx context.Context, told <-chan os.Signal) {
+	asked := make(chan struct{}, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { p.reloads(ctx, asked) })
 	for {
 		select {
 		case s := <-told:
 			if s == unix.SIGHUP {
-				p.reload(ctx)
+				select {
+				case asked <- struct{}{}:
+				default: // one is to come that reads what stands there now
+				}
 				continue
 			}
 			p.stop(ctx, s.String())
 		case err := <-p.degraded:
 			p.daemon.StoreChanged(ctx, err)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reloads reloads whenever it is asked until ctx is done.
+func (p *process) reloads(ctx context.Context, asked <-chan struct{}) {
+	for {
+		select {
+		case <-asked:
+			p.reload(ctx)
 		case <-ctx.Done():
 			return
 		}
