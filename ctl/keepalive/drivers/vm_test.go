@@ -1,72 +1,15 @@
 package drivers_test
 
 import (
-	"context"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"shisa/ci/vm"
+	"shisa/ci/vm/vmtest"
 )
 
 // TestInGuests boots each kernel with a watchdog chip and a BMC and runs the
-// tests on real devices there. It needs SHISA_VM=1 (make vm-test).
+// tests on real devices there.
 func TestInGuests(t *testing.T) {
-	if os.Getenv("SHISA_VM") != "1" {
-		t.Skip("boots guests only with SHISA_VM=1 (make vm-test)")
-	}
-	program := filepath.Join(t.TempDir(), "drivers.test")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", program, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	data, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sources, err := vm.Sources()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range sources {
-		if only := os.Getenv("SHISA_VM_KERNEL"); only != "" && only != s.Name {
-			continue
-		}
-		t.Run(s.Name, func(t *testing.T) { inGuest(t, s.Name, data) })
-	}
-}
-
-func inGuest(t *testing.T, kernel string, program []byte) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	k, err := vm.Get(ctx, kernel)
-	if errors.Is(err, vm.ErrUnavailable) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := vm.Start(ctx, vm.Config{
-		Kernel:  k,
-		Machine: vm.Machine{Watchdog: true, BMC: true},
-		Present: []string{"softdog", "ipmi_watchdog"},
-		Files:   map[string]vm.File{"/drivers.test": {Data: program, Mode: 0o755}},
-		Env:     []string{"SHISA_DEVICES=1"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
-	r, err := g.Run(ctx, "/drivers.test", "-test.v", "-test.run=^TestOn")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%s", r.Stdout)
-	if r.Exit != 0 {
-		t.Errorf("the tests in the guest ended with %d\n%s", r.Exit, r.Stderr)
-	}
+	vmtest.InGuests(t, vmtest.Guest{Machine: vm.Machine{Watchdog: true, BMC: true}, Present: []string{"softdog", "ipmi_watchdog"},
+		Run: []string{"^TestOn"}})
 }
