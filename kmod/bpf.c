@@ -4,8 +4,6 @@
  * bpf_timer for instance, passes on what it sees. Where the kernel cannot register
  * kfuncs, or the headers had no types to build them with, the module does without.
  */
-#include <linux/irq_work.h>
-
 #include "internal.h"
 
 #ifdef CLPKA_HAVE_KFUNCS

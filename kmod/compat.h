@@ -31,6 +31,11 @@
 
 #define CLPKA_BEFORE(a, b, c)	(LINUX_VERSION_CODE < KERNEL_VERSION(a, b, c))
 
+#if CLPKA_BEFORE(2, 6, 20)	/* linux/uaccess.h: 2.6.20 (a866374aecc9) */
+#include <asm/uaccess.h>
+#else
+#include <linux/uaccess.h>
+#endif
 #if !CLPKA_BEFORE(2, 6, 26)
 #include <linux/math64.h>
 #endif
@@ -52,12 +57,13 @@
 
 #ifndef READ_ONCE		/* 3.19 */
 #define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
+#endif
+#ifndef WRITE_ONCE		/* 3.19; ASSIGN_ONCE with other arguments for a while */
 #define WRITE_ONCE(x, v)	(*(volatile typeof(x) *)&(x) = (v))
 #endif
 
 #ifndef S64_MAX			/* 3.14 */
-#define U64_MAX			((u64)~0ULL)
-#define S64_MAX			((s64)(U64_MAX >> 1))
+#define S64_MAX			((s64)(~0ULL >> 1))
 #endif
 
 #ifndef NSEC_PER_MSEC		/* 2.6.20 */
@@ -139,9 +145,13 @@ static inline void clpka_atomic64_inc(struct clpka_atomic64 *v)
 #define atomic64_xchg(v, n)	clpka_atomic64_swap(v, true, 0, n)
 #define atomic64_cmpxchg(v, o, n) clpka_atomic64_swap(v, false, o, n)
 #define atomic64_inc		clpka_atomic64_inc
-#elif CLPKA_BEFORE(2, 6, 21)
+#elif CLPKA_BEFORE(2, 6, 31)	/* macros there, inline functions later */
+#ifndef atomic64_xchg
 #define atomic64_xchg(v, n)	((s64)xchg(&(v)->counter, (long)(n)))
+#endif
+#ifndef atomic64_cmpxchg
 #define atomic64_cmpxchg(v, o, n) ((s64)cmpxchg(&(v)->counter, (long)(o), (long)(n)))
+#endif
 #endif
 #ifndef CLPKA_ATOMIC64_LOCK	/* a declaration that says nothing */
 #define CLPKA_ATOMIC64_LOCK	struct clpka_countdown
@@ -202,13 +212,17 @@ static inline void clpka_hrtimer_setup(struct hrtimer *timer,
 #define cancel_work_sync(work)	flush_scheduled_work()
 #endif
 
-#if CLPKA_BEFORE(2, 6, 24)	/* without them a suspend longer than the timeout fires */
+/*
+ * 2.6.23 (b10d911749d3); without them a suspend longer than the timeout fires. Where
+ * nothing sleeps they are macros that do not use their argument, up to 2.6.3x.
+ */
+#if !defined(PM_HIBERNATION_PREPARE) || !defined(CONFIG_PM_SLEEP)
 #undef register_pm_notifier
 #undef unregister_pm_notifier
-#define register_pm_notifier(nb) ((void)(nb), 0)
+#define register_pm_notifier(nb) ((void)(nb))
 #define unregister_pm_notifier(nb) ((void)(nb))
 #endif
-#ifndef PM_HIBERNATION_PREPARE	/* 2.6.24 */
+#ifndef PM_HIBERNATION_PREPARE
 #define PM_HIBERNATION_PREPARE	0x0001
 #define PM_POST_HIBERNATION	0x0002
 #define PM_SUSPEND_PREPARE	0x0003
@@ -219,7 +233,7 @@ static inline void clpka_hrtimer_setup(struct hrtimer *timer,
 #define PM_POST_RESTORE		0x0006
 #endif
 
-#if CLPKA_BEFORE(5, 19, 0)	/* before, a power-off that fails stays off */
+#ifndef SYS_OFF_PRIO_LOW	/* 5.19 (14c5678720bd); before, what fails to power off halts */
 struct sys_off_data;
 struct sys_off_handler;
 
@@ -283,7 +297,8 @@ static inline void clpka_sysrq_w(void)
 
 /* -- the device -------------------------------------------------------------- */
 
-#if CLPKA_BEFORE(5, 5, 0)	/* the same; only s390 would mind the difference */
+#if CLPKA_BEFORE(5, 5, 0)	/* 2952db0fd51b; only s390 would mind the difference */
+#undef compat_ptr_ioctl
 #define compat_ptr_ioctl	clpka_ioctl
 #endif
 
@@ -335,6 +350,7 @@ static inline int clpka_misc_register(struct miscdevice *misc, const struct attr
 #if defined(CONFIG_DEBUG_INFO_BTF_MODULES) && !CLPKA_BEFORE(6, 0, 0)
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
+#include <linux/irq_work.h>
 #define CLPKA_HAVE_KFUNCS
 #ifndef __bpf_kfunc		/* 6.3 */
 #define __bpf_kfunc		__used noinline

@@ -347,24 +347,22 @@ static int clpka_power_off_failed(struct sys_off_data *data)
 }
 
 /*
- * Turns a power-off that fails into a reset, or not. On only while somebody has asked
- * for protection: the handler makes the kernel believe that it can power off.
+ * Turns a power-off that fails into a reset. Only while that is wanted: the handler
+ * makes the kernel believe that it can power off.
  */
-void clpka_guard_power_off(bool on)
+void clpka_guard_power_off(void)
 {
-	static struct sys_off_handler *handler;
+	static struct sys_off_handler *handler;	/* or an error: there is no such thing */
+	bool on = clpka_armed(&clpka_down) ||
+		  (clpka_armed(&clpka_main) && clpka_main.conf.action == CLPKA_ACTION_POWER_OFF);
 
-	if (on == !!handler)
+	if (on && !handler)
+		handler = register_sys_off_handler(SYS_OFF_MODE_POWER_OFF, SYS_OFF_PRIO_LOW,
+						   clpka_power_off_failed, NULL);
+	if (on)
 		return;
-	if (!on) {
-		unregister_sys_off_handler(handler);
-		handler = NULL;
-		return;
-	}
-	handler = register_sys_off_handler(SYS_OFF_MODE_POWER_OFF, SYS_OFF_PRIO_LOW,
-					   clpka_power_off_failed, NULL);
-	if (IS_ERR(handler))
-		handler = NULL;
+	unregister_sys_off_handler(handler);
+	handler = NULL;
 }
 
 /* A watchdog chip's NMI gets through even when every CPU has its interrupts off. */
@@ -373,15 +371,18 @@ static int clpka_nmi(unsigned int type, struct pt_regs *regs)
 	return clpka_expire(&clpka_main, ktime_get_mono_fast_ns()) ? NMI_HANDLED : NMI_DONE;
 }
 
-int clpka_countdown_init(void)
+void clpka_countdown_init(void)
 {
-	int cpu, err;
+	int cpu;
 
 	for_each_possible_cpu(cpu)
 		hrtimer_setup(&per_cpu(clpka_cpu, cpu).timer, clpka_tick,
 			      CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
-	err = register_pm_notifier(&clpka_pm_notifier);
-	return err || !nmi ? err : register_nmi_handler(NMI_UNKNOWN, clpka_nmi, 0, "clpka");
+	register_pm_notifier(&clpka_pm_notifier);
+	if (nmi && register_nmi_handler(NMI_UNKNOWN, clpka_nmi, 0, "clpka")) {
+		pr_warn("no handler of NMIs here\n");
+		nmi = 0;
+	}
 }
 
 void clpka_countdown_exit(void)
@@ -394,5 +395,4 @@ void clpka_countdown_exit(void)
 	for_each_possible_cpu(cpu)
 		hrtimer_cancel(&per_cpu(clpka_cpu, cpu).timer);
 	cancel_work_sync(&clpka_power_off_work);
-	clpka_guard_power_off(false);
 }

@@ -11,9 +11,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/capability.h>
-#include <linux/ctype.h>
 #include <linux/mutex.h>
-#include <linux/uaccess.h>
 
 #include "internal.h"
 
@@ -24,10 +22,6 @@ MODULE_PARM_DESC(timeout_ms, "Timeout until it is set, in ms (100 to 65535000, d
 static int action = CLPKA_ACTION_RESET;
 module_param(action, int, 0444);
 MODULE_PARM_DESC(action, "Action until it is set (0 none, 1 reset, 2 panic, 3 crash, 4 power off, default 1)");
-
-static int shutdown_ms;
-module_param(shutdown_ms, int, 0644);
-MODULE_PARM_DESC(shutdown_ms, "Reset when the kernel's part of any shutdown takes longer, in ms (0 never, 100 to 65535000, default 0)");
 
 static int nowayout = WATCHDOG_NOWAYOUT;
 module_param(nowayout, int, 0444);
@@ -46,9 +40,8 @@ static void clpka_arm(struct clpka_countdown *cd)
 {
 	if (!clpka_armed(cd))
 		__module_get(THIS_MODULE);
-	clpka_guard_power_off(cd == &clpka_down || clpka_armed(&clpka_down) ||
-			      clpka_main.conf.action == CLPKA_ACTION_POWER_OFF);
 	clpka_restart(cd);
+	clpka_guard_power_off();
 	clpka_cover(true);
 }
 
@@ -59,7 +52,7 @@ static int clpka_disarm(struct clpka_countdown *cd)
 	if (nowayout)
 		return -EBUSY;
 	atomic64_set(&cd->deadline, CLPKA_OFF);
-	clpka_guard_power_off(clpka_armed(&clpka_down));
+	clpka_guard_power_off();
 	module_put(THIS_MODULE);
 	return 0;
 }
@@ -96,11 +89,11 @@ static int clpka_set_main(const struct clpka_config *c)
 	return clpka_armed(&clpka_main) ? clpka_arm_main() : 0;
 }
 
-static int clpka_set_down(u32 timeout, u32 act)
+static int clpka_set_down(const struct clpka_shutdown *s)
 {
-	struct clpka_config c = { .timeout_ms = timeout, .action = act };
+	struct clpka_config c = { .timeout_ms = s->timeout_ms, .action = s->action };
 
-	if (!timeout)
+	if (!s->timeout_ms)
 		return clpka_disarm(&clpka_down);
 	if (!clpka_valid(&c))
 		return -EINVAL;
@@ -134,7 +127,6 @@ static int clpka_set_options(int options)
 	return err || !(options & WDIOS_ENABLECARD) ? err : clpka_arm_main();
 }
 
-/* Straight into its place: an owner whose threads race mixes its words. */
 static int clpka_set_note(struct clpka_note __user *note)
 {
 	char *text = clpka_notes[0];
@@ -149,9 +141,6 @@ static int clpka_set_note(struct clpka_note __user *note)
 		text[0] = '\0';
 		return -EFAULT;
 	}
-	while (n--)
-		if (text[n] != '\n' && !isprint(text[n]))
-			text[n] = ' ';
 	return 0;
 }
 
@@ -179,80 +168,58 @@ static const struct watchdog_info clpka_info = {
 	.identity = "clpka",
 };
 
-/* What a call takes or gives; _IOC_SIZE() of its number is the size. */
-union clpka_arg {
-	int n;
-	struct watchdog_info info;
-	struct clpka_config config;
-	struct clpka_shutdown shutdown;
-	struct clpka_status status;
-};
-
-/* The calls that change nothing; anybody who has the device open may make them. */
-static int clpka_get(unsigned int cmd, union clpka_arg *arg)
+static int clpka_get_status(struct clpka_status __user *status)
 {
-	struct clpka_status *s = &arg->status;
+	struct clpka_status s = {
+		.abi = CLPKA_ABI,
+		.flags = clpka_flags(),
+		.timeout_ms = clpka_main.conf.timeout_ms,
+		.pretimeout_ms = clpka_main.conf.pretimeout_ms,
+		.action = clpka_main.conf.action,
+		.shutdown_timeout_ms = clpka_down.conf.timeout_ms,
+		.shutdown_action = clpka_down.conf.action,
+		.cpus_online = num_online_cpus(),
+		.cpus_covered = clpka_covered(),
+		.pid = clpka_pings.pid,
+		.now_ns = ktime_get_mono_fast_ns(),
+		.ping_ns = atomic64_read(&clpka_pings.last_ns),
+		.deadline_ns = atomic64_read(&clpka_main.deadline),
+		.shutdown_deadline_ns = atomic64_read(&clpka_down.deadline),
+		.gap_max_ns = atomic64_read(&clpka_pings.gap_max_ns),
+		.pings = atomic64_read(&clpka_pings.count),
+	};
 
-	switch (cmd) {
-	case WDIOC_GETSUPPORT:
-		arg->info = clpka_info;
-		return 0;
-	case WDIOC_GETSTATUS:
-		arg->n = 0;
-		return 0;
-	case WDIOC_GETBOOTSTATUS:
-		arg->n = bootstatus;
-		return 0;
-	case WDIOC_GETTIMEOUT:
-		arg->n = clpka_main.conf.timeout_ms / MSEC_PER_SEC;
-		return 0;
-	case WDIOC_GETPRETIMEOUT:
-		arg->n = clpka_main.conf.pretimeout_ms / MSEC_PER_SEC;
-		return 0;
-	case WDIOC_GETTIMELEFT:
-		arg->n = clpka_ms(clpka_left_ns(&clpka_main)) / MSEC_PER_SEC;
-		return 0;
-	case CLPKA_GETCONFIG:
-		arg->config = clpka_main.conf;
-		return 0;
-	case CLPKA_GETSTATUS:
-		*s = (struct clpka_status) {
-			.abi = CLPKA_ABI,
-			.flags = clpka_flags(),
-			.timeout_ms = clpka_main.conf.timeout_ms,
-			.pretimeout_ms = clpka_main.conf.pretimeout_ms,
-			.action = clpka_main.conf.action,
-			.shutdown_timeout_ms = clpka_down.conf.timeout_ms,
-			.shutdown_action = clpka_down.conf.action,
-			.cpus_online = num_online_cpus(),
-			.cpus_covered = clpka_covered(),
-			.pid = clpka_pings.pid,
-			.now_ns = ktime_get_mono_fast_ns(),
-			.ping_ns = atomic64_read(&clpka_pings.last_ns),
-			.deadline_ns = atomic64_read(&clpka_main.deadline),
-			.shutdown_deadline_ns = atomic64_read(&clpka_down.deadline),
-			.gap_max_ns = atomic64_read(&clpka_pings.gap_max_ns),
-			.pings = atomic64_read(&clpka_pings.count),
-		};
-		BUILD_BUG_ON(sizeof(*s) != 104 || sizeof(s->comm) != TASK_COMM_LEN);
-		memcpy(s->comm, clpka_pings.comm, sizeof(s->comm));
-		return 0;
-	}
-	return -ENOTTY;
+	BUILD_BUG_ON(sizeof(s) != 104 || sizeof(s.comm) != TASK_COMM_LEN);
+	memcpy(s.comm, clpka_pings.comm, sizeof(s.comm));
+	return copy_to_user(status, &s, sizeof(s)) ? -EFAULT : 0;
 }
 
-static int clpka_set(unsigned int cmd, const union clpka_arg *arg)
+/*
+ * The calls that change what is configured. All values are granted as they are asked
+ * for, so nothing has to be copied back.
+ */
+static int clpka_set(unsigned int cmd, const void __user *p)
 {
+	union {
+		int number;
+		struct clpka_config config;
+		struct clpka_shutdown shutdown;
+	} arg;
+
+	if (_IOC_SIZE(cmd) > sizeof(arg))
+		return -ENOTTY;
+	if (copy_from_user(&arg, p, _IOC_SIZE(cmd)))
+		return -EFAULT;
 	switch (cmd) {
 	case WDIOC_SETOPTIONS:
-		return clpka_set_options(arg->n);
+		return clpka_set_options(arg.number);
 	case WDIOC_SETTIMEOUT:
 	case WDIOC_SETPRETIMEOUT:
-		return clpka_set_seconds(cmd, arg->n);
+		return clpka_set_seconds(cmd, arg.number);
 	case CLPKA_SETCONFIG:
-		return clpka_set_main(&arg->config);
+		return clpka_set_main(&arg.config);
 	case CLPKA_SETSHUTDOWN:
-		return clpka_set_down(arg->shutdown.timeout_ms, arg->shutdown.action);
+		return clpka_set_down(&arg.shutdown);
 	}
 	return -ENOTTY;
 }
@@ -260,23 +227,31 @@ static int clpka_set(unsigned int cmd, const union clpka_arg *arg)
 static long clpka_ioctl(struct file *file, unsigned int cmd, unsigned long address)
 {
 	void __user *p = (void __user *)address;
-	union clpka_arg arg;
-	int err = clpka_get(cmd, &arg);
+	int __user *number = p;
+	int err;
 
-	if (!err)
-		return copy_to_user(p, &arg, _IOC_SIZE(cmd)) ? -EFAULT : 0;
+	switch (cmd) {			/* anybody who has the device open may ask */
+	case WDIOC_GETSUPPORT:
+		return copy_to_user(p, &clpka_info, sizeof(clpka_info)) ? -EFAULT : 0;
+	case WDIOC_GETSTATUS:
+		return put_user(0, number);
+	case WDIOC_GETBOOTSTATUS:
+		return put_user(bootstatus, number);
+	case WDIOC_GETTIMEOUT:
+		return put_user(clpka_main.conf.timeout_ms / MSEC_PER_SEC, number);
+	case WDIOC_GETPRETIMEOUT:
+		return put_user(clpka_main.conf.pretimeout_ms / MSEC_PER_SEC, number);
+	case WDIOC_GETTIMELEFT:
+		return put_user(clpka_ms(clpka_left_ns(&clpka_main)) / MSEC_PER_SEC, number);
+	case CLPKA_GETSTATUS:
+		return clpka_get_status(p);
+	}
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
 	if (cmd == WDIOC_KEEPALIVE)
 		return clpka_ping_by_user();
-	if (cmd == CLPKA_SETNOTE)
-		return clpka_set_note(p);
-	if (_IOC_SIZE(cmd) > sizeof(arg))
-		return -ENOTTY;
-	if (copy_from_user(&arg, p, _IOC_SIZE(cmd)))
-		return -EFAULT;
 	mutex_lock(&clpka_lock);
-	err = clpka_set(cmd, &arg);
+	err = cmd == CLPKA_SETNOTE ? clpka_set_note(p) : clpka_set(cmd, p);
 	mutex_unlock(&clpka_lock);
 	return err;
 }
@@ -315,15 +290,13 @@ static int clpka_open(struct inode *inode, struct file *file)
 
 static int clpka_release(struct inode *inode, struct file *file)
 {
-	int err = -EBUSY;
-
 	if (!(file->f_mode & FMODE_WRITE))
 		return 0;
 	mutex_lock(&clpka_lock);
 	if (clpka_may_close)
-		err = clpka_disarm(&clpka_main);
+		clpka_disarm(&clpka_main);
 	mutex_unlock(&clpka_lock);
-	if (err && clpka_armed(&clpka_main))
+	if (clpka_armed(&clpka_main))
 		pr_crit("closed by %s[%d] without disarming: %lu ms left\n", current->comm,
 			current->tgid, clpka_ms(clpka_left_ns(&clpka_main)));
 	clear_bit(0, &clpka_owned);
@@ -398,29 +371,6 @@ void clpka_announce_pretimeout(struct clpka_countdown *cd)
 	schedule_work(&clpka_uevent);
 }
 
-/* Someone shuts down: see to it that the kernel's own part comes to an end. */
-static int clpka_going_down(struct notifier_block *nb, unsigned long event, void *unused)
-{
-	mutex_lock(&clpka_lock);
-	if (shutdown_ms && !clpka_armed(&clpka_down))
-		clpka_set_down(shutdown_ms, CLPKA_ACTION_RESET);
-	mutex_unlock(&clpka_lock);
-	return NOTIFY_DONE;
-}
-
-static struct notifier_block clpka_reboot_notifier = {
-	.notifier_call = clpka_going_down,
-	.priority = INT_MAX,	/* before those that may hang */
-};
-
-static void clpka_undo(void)
-{
-	unregister_reboot_notifier(&clpka_reboot_notifier);
-	clpka_bpf_exit();
-	clpka_countdown_exit();
-	cancel_work_sync(&clpka_uevent);
-}
-
 static int __init clpka_init(void)
 {
 	struct clpka_config c = { .timeout_ms = timeout_ms, .action = action };
@@ -428,23 +378,23 @@ static int __init clpka_init(void)
 
 	if (err)
 		return err;
-	err = clpka_countdown_init();
-	if (!err)
-		err = register_reboot_notifier(&clpka_reboot_notifier);
-	if (!err)
-		err = misc_register(&clpka_misc);
-	if (err)
-		clpka_undo();
-	else
-		pr_info("timeout %d ms, action %s, nowayout %d, kfuncs %s\n", timeout_ms,
-			clpka_action_names[action], nowayout, clpka_bpf_init() ? "no" : "yes");
-	return err;
+	clpka_countdown_init();
+	err = misc_register(&clpka_misc);
+	if (err) {
+		clpka_countdown_exit();
+		return err;
+	}
+	pr_info("timeout %d ms, action %s, nowayout %d, kfuncs %s\n", timeout_ms,
+		clpka_action_names[action], nowayout, clpka_bpf_init() ? "no" : "yes");
+	return 0;
 }
 
 static void __exit clpka_exit(void)
 {
 	misc_deregister(&clpka_misc);
-	clpka_undo();
+	clpka_bpf_exit();
+	clpka_countdown_exit();
+	cancel_work_sync(&clpka_uevent);
 }
 
 module_init(clpka_init);

@@ -57,14 +57,14 @@ static inline unsigned long clpka_ms(u64 ns)
 	return (unsigned long)div_u64(ns, NSEC_PER_MSEC);
 }
 
-int clpka_countdown_init(void);
+void clpka_countdown_init(void);
 void clpka_countdown_exit(void);
 void clpka_restart(struct clpka_countdown *cd);
 bool clpka_ping(void);
 void clpka_look_now(void);
 void clpka_cover(bool all);
 unsigned int clpka_covered(void);
-void clpka_guard_power_off(bool on);
+void clpka_guard_power_off(void);
 void clpka_announce_pretimeout(struct clpka_countdown *cd);
 
 #ifdef CLPKA_HAVE_KFUNCS

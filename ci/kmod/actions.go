@@ -127,7 +127,6 @@ func shutdownScenarios() []scenario {
 		{name: "shutdown-countdown",
 			run: fires(soon, []string{"-shutdown-action", "1", "-fault", "hang-in-device", "-reboot", "restart"}, vm.KindReset)},
 		{name: "failed-power-off-armed", setup: setup{cmdline: "acpi=off"}, run: failedPowerOff},
-		{name: "shutdown-by-others", setup: setup{params: "shutdown_ms=3000"}, run: shutdownByOthers},
 	}
 }
 
@@ -162,21 +161,4 @@ func failedPowerOff(ctx context.Context, r *rig, g *vm.Guest) (result, error) {
 		err = errors.New("only the countdown ended it")
 	}
 	return res, err
-}
-
-// shutdownByOthers hangs in a reboot that nobody armed anything for.
-func shutdownByOthers(ctx context.Context, _ *rig, g *vm.Guest) (result, error) {
-	if _, err := g.Sh(ctx, "echo hang-in-device > /sys/module/faults/parameters/now"); err != nil {
-		return result{}, err
-	}
-	s := &shot{guest: g, deadline: time.Now().Add(timeout)}
-	if _, err := g.Go("reboot", "-f"); err != nil {
-		return result{}, err
-	}
-	res, err := s.want(ctx, soon, vm.KindReset)
-	if err == nil && !res.fired {
-		err = errors.New("the reboot did not hang")
-	}
-	res.fired = false // when it was armed is not known
-	return res, errors.Join(err, says(ctx, g, "FIRED countdown=shutdown"))
 }

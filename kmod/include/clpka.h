@@ -76,7 +76,7 @@ struct clpka_shutdown {
 /**
  * struct clpka_note - words for the kernel log when a countdown runs out
  * @length: bytes used in @text; 0 clears the note
- * @text: lines of printable characters; others are stored as blanks
+ * @text: lines of text; a NUL ends it
  */
 struct clpka_note {
 	__u32 length;
@@ -125,12 +125,11 @@ struct clpka_status {
 
 #define CLPKA_IOC		0xC7
 
-/* Change the main countdown and restart it; the granted values come back. */
+/* Change the main countdown and restart it; the granted values come back: those asked for. */
 #define CLPKA_SETCONFIG		_IOWR(CLPKA_IOC, 1, struct clpka_config)
-#define CLPKA_GETCONFIG		_IOR(CLPKA_IOC, 2, struct clpka_config)
 /* Arm, re-arm or cancel the shutdown countdown. */
-#define CLPKA_SETSHUTDOWN	_IOW(CLPKA_IOC, 3, struct clpka_shutdown)
-#define CLPKA_SETNOTE		_IOW(CLPKA_IOC, 4, struct clpka_note)
-#define CLPKA_GETSTATUS		_IOR(CLPKA_IOC, 5, struct clpka_status)
+#define CLPKA_SETSHUTDOWN	_IOW(CLPKA_IOC, 2, struct clpka_shutdown)
+#define CLPKA_SETNOTE		_IOW(CLPKA_IOC, 3, struct clpka_note)
+#define CLPKA_GETSTATUS		_IOR(CLPKA_IOC, 4, struct clpka_status)
 
 #endif /* _CLPKA_H */

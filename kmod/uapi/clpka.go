@@ -22,10 +22,9 @@ const (
 	Owned            = 0x20 // somebody has the device open for writing
 	Ioc              = 0xC7
 	IoctlSetconfig   = 0xc010c701
-	IoctlGetconfig   = 0x8010c702
-	IoctlSetshutdown = 0x4008c703
-	IoctlSetnote     = 0x4404c704
-	IoctlGetstatus   = 0x8068c705
+	IoctlSetshutdown = 0x4008c702
+	IoctlSetnote     = 0x4404c703
+	IoctlGetstatus   = 0x8068c704
 )
 
 // Config is the main countdown.
@@ -45,7 +44,7 @@ type Shutdown struct {
 // Note is words for the kernel log when a countdown runs out.
 type Note struct {
 	Length uint32     // bytes used in @text; 0 clears the note
-	Text   [1024]byte // lines of printable characters; others are stored as blanks
+	Text   [1024]byte // lines of text; a NUL ends it
 }
 
 // Status is what is armed, by whom, how long it still has.

@@ -29,7 +29,6 @@ func TestCompiler(t *testing.T) {
 		{"__builtin_offsetof(struct clpka_status, now_ns)", unsafe.Offsetof(Status{}.NowNs)},
 		{"__builtin_offsetof(struct clpka_status, pings)", unsafe.Offsetof(Status{}.Pings)},
 		{"CLPKA_SETCONFIG", IoctlSetconfig},
-		{"CLPKA_GETCONFIG", IoctlGetconfig},
 		{"CLPKA_SETSHUTDOWN", IoctlSetshutdown},
 		{"CLPKA_SETNOTE", IoctlSetnote},
 		{"CLPKA_GETSTATUS", IoctlGetstatus},

@@ -57,7 +57,7 @@ var requests = []uintptr{
 	unix.WDIOC_GETSUPPORT, unix.WDIOC_GETSTATUS, unix.WDIOC_GETBOOTSTATUS, unix.WDIOC_GETTEMP,
 	unix.WDIOC_SETOPTIONS, unix.WDIOC_KEEPALIVE, unix.WDIOC_SETTIMEOUT, unix.WDIOC_GETTIMEOUT,
 	unix.WDIOC_SETPRETIMEOUT, unix.WDIOC_GETPRETIMEOUT, unix.WDIOC_GETTIMELEFT,
-	uapi.IoctlSetconfig, uapi.IoctlGetconfig, uapi.IoctlSetshutdown, uapi.IoctlSetnote, uapi.IoctlGetstatus,
+	uapi.IoctlSetconfig, uapi.IoctlSetshutdown, uapi.IoctlSetnote, uapi.IoctlGetstatus,
 }
 
 // nowhere are addresses that user space may not give: the ends, the first that is
