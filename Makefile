@@ -73,11 +73,12 @@ bench: deps build ## figures, one line each, beside the peers'
 kmod: ## build the kernel module against KDIR=
 	@$(MAKE) -C kmod KDIR=$(KDIR)
 
-kmod-check: ## checkpatch, sparse, W=1, kernel-doc, dkms for KDIR=; i386 and arm64
-	@$(MAKE) -C kmod check KDIR=$(KDIR)
-	@$(MAKE) -C kmod cross
+kmod-check: ## W=1, checkpatch, sparse, clang's analyzer, kernel-doc, dkms for all kernels or KERNEL=; i386, arm64
+	@ci/deps kmod
+	@ci/kmod/check $(KERNEL)
 
-kmod-test: deps ## the module in guests, against softdog; KERNEL=
+kmod-test: ## the module in guests, against softdog; KERNEL=
+	@ci/deps kmod
 	@$(GO) run ./ci/kmod $(if $(KERNEL),--kernel $(KERNEL))
 
 packages-check: ## packages built twice, linted, and installed, upgraded, removed in roots (deb, dnf, zypper)

@@ -27,9 +27,9 @@ type scenario struct {
 	run   func(ctx context.Context, r *rig, g *vm.Guest) (result, error)
 }
 
-// scenarios returns all of them; fuzz is how long hostile calls last.
-func scenarios(fuzz time.Duration, quick bool) []scenario {
-	return slices.Concat(actionScenarios(), shutdownScenarios(), lifeScenarios(fuzz, quick), sleepScenarios(), latenessScenarios())
+// scenarios returns all of them.
+func (o options) scenarios() []scenario {
+	return slices.Concat(actionScenarios(), shutdownScenarios(), lifeScenarios(o.fuzz, o.quick), sleepScenarios(), latenessScenarios(o.rounds))
 }
 
 func (s scenario) test(ctx context.Context, r *rig) row {

@@ -1,7 +1,7 @@
 // Command kmod builds clpka for the kernels of ci/kernels.txt and tests it in
 // guests, beside softdog.
 //
-//	kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz DURATION] [--bench]
+//	kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz DURATION] [--rounds N] [--bench]
 //
 // One line a case, "pass|fail kernel engine fault seen lateness_ms=", and at the
 // end "N passed, N failed". It exits with 1 when one failed. Kernels that the
@@ -27,6 +27,7 @@ type options struct {
 	run    *regexp.Regexp
 	quick  bool
 	fuzz   time.Duration
+	rounds int
 	bench  bool
 }
 
@@ -36,11 +37,12 @@ func main() {
 	flag.StringVar(&o.kernel, "kernel", "", "only this kernel of ci/kernels.txt")
 	flag.BoolVar(&o.quick, "quick", false, "a case a mechanism")
 	flag.DurationVar(&o.fuzz, "fuzz", 5*time.Second, "how long hostile calls last")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often the lateness of each kind of reset is measured")
 	flag.BoolVar(&o.bench, "bench", false, "print what the module costs, test nothing")
 	flag.Parse()
 	run, err := regexp.Compile(*pattern)
 	if err != nil || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "kmod: usage: kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz DURATION] [--bench]", err)
+		fmt.Fprintln(os.Stderr, "kmod: usage: kmod [--kernel NAME] [--run REGEXP] [--quick] [--fuzz DURATION] [--rounds N] [--bench]", err)
 		os.Exit(2)
 	}
 	o.run = run
@@ -104,7 +106,7 @@ func (r *rig) test(ctx context.Context, o options, rep *report) {
 			}
 		}
 	}
-	for _, s := range scenarios(o.fuzz, o.quick) {
+	for _, s := range o.scenarios() {
 		if o.run.MatchString("clpka/"+s.name) && (s.quick || !o.quick) && ctx.Err() == nil {
 			rep.add(s.test(ctx, r))
 		}

@@ -10,6 +10,7 @@
 
 #include <linux/completion.h>
 #include <linux/delay.h>
+#include <linux/hrtimer.h>
 #include <linux/interrupt.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
@@ -99,6 +100,27 @@ static int on_all(int (*fn)(void *))
 	return 0;
 }
 
+/* A timer with nothing around it: what every reset by a timer costs at least. */
+static enum hrtimer_restart do_restart(struct hrtimer *timer)
+{
+	emergency_restart();
+	return HRTIMER_NORESTART;
+}
+
+static int restart_in_a_second(void)
+{
+	static struct hrtimer timer;
+
+#ifdef HRTIMER_WITHOUT_SETUP
+	hrtimer_init(&timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	timer.function = do_restart;
+#else
+	hrtimer_setup(&timer, do_restart, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+#endif
+	hrtimer_start(&timer, ns_to_ktime(NSEC_PER_SEC), HRTIMER_MODE_REL_PINNED_HARD);
+	return 0;
+}
+
 static int set_now(const char *value, const struct kernel_param *kp)
 {
 	pr_info("%s\n", value);
@@ -110,6 +132,8 @@ static int set_now(const char *value, const struct kernel_param *kp)
 		return on_all(spin_no_preemption);
 	if (sysfs_streq(value, "softirq-storm"))
 		return on_all(do_storm);
+	if (sysfs_streq(value, "restart-in-a-second"))
+		return restart_in_a_second();
 	if (sysfs_streq(value, "blocked-task"))
 		return PTR_ERR_OR_ZERO(kthread_run(do_sleep, NULL, "blocked"));
 	if (sysfs_streq(value, "hang-in-notifier"))

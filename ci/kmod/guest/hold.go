@@ -20,7 +20,7 @@ const settle = 300 * time.Millisecond
 // hold arms a countdown from CPU 0, pings once, and does what the flags say.
 func hold(args []string) error {
 	flags := flag.NewFlagSet("hold", flag.ContinueOnError)
-	device := flags.String("device", "/dev/clpka", "")
+	device := flags.String("device", "/dev/clpka", "or bare: a timer that restarts in a second")
 	timeout := flags.Int("timeout", 3, "seconds")
 	action := flags.Int("action", -1, "CLPKA_ACTION_*; -1: as it is")
 	downAction := flags.Int("shutdown-action", -1, "arm the shutdown countdown instead of the main one")
@@ -32,6 +32,9 @@ func hold(args []string) error {
 	}
 	if err := pin(0); err != nil {
 		return err
+	}
+	if *device == bareTimer {
+		return holdNothing()
 	}
 	fd, err := unix.Open(*device, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -62,6 +65,24 @@ func hold(args []string) error {
 	}
 	time.Sleep(settle)
 	if err := hurt(*fault, *hogs, *reboot); err != nil {
+		return err
+	}
+	return unix.Pause()
+}
+
+// bareTimer stands for a device: a timer of the faults module, as a control.
+const bareTimer = "bare"
+
+// holdNothing has the machine restarted by a timer that does nothing else.
+func holdNothing() error {
+	if err := synchronise(); err != nil {
+		return err
+	}
+	began := monotonic()
+	if err := hurt("restart-in-a-second", false, ""); err != nil {
+		return err
+	}
+	if err := mark("ping %d %s", began, bareTimer); err != nil {
 		return err
 	}
 	return unix.Pause()
