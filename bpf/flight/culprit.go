@@ -43,6 +43,7 @@ var phrases = map[Kind]string{
 	Hog:      "takes a CPU for itself",
 	Blocked:  "blocked in the kernel",
 	Starved:  "gets no CPU",
+	Cgroup:   "several of its tasks are stalled",
 	OOM:      "killed for want of memory",
 	Pressure: "under pressure",
 }
@@ -50,7 +51,7 @@ var phrases = map[Kind]string{
 // causes orders kinds from cause to effect: a hung disk blocks tasks, a hog
 // starves them; a task that is blocked for no such reason is the cause itself.
 // Missed beats and exits are the effect that is to be explained.
-var causes = []Kind{HungIO, OOM, Hog, SlowIO, Blocked, Starved, Pressure}
+var causes = []Kind{HungIO, OOM, Hog, SlowIO, Blocked, Starved, Cgroup, Pressure}
 
 // effects are the kinds that each cause brings about.
 var effects = map[Kind][]Kind{

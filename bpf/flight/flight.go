@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ const (
 	SlowIO     Kind = "slow-io"
 	Starved    Kind = "starved"
 	Hog        Kind = "hog"
+	Cgroup     Kind = "cgroup"   // Subject: the cgroup of several stalled tasks; Detail: how many, of what
 	OOM        Kind = "oom"      // Subject: the victim
 	Pressure   Kind = "pressure" // Subject: cpu, io, memory; For: stalled in 10 s
 	Exit       Kind = "exit"
@@ -183,6 +185,16 @@ const magic = "shisa-flight-1\n"
 const frameHeader = 8
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Encode is the stored form of entries, such as those of a damaged record together
+// with what was found of it elsewhere. One that is too long is left out.
+func Encode(entries []Entry) []byte {
+	r := Recorder{Bytes: math.MaxInt, Age: math.MaxInt64}
+	for _, e := range entries {
+		_ = r.Add(e)
+	}
+	return r.Snapshot()
+}
 
 // Snapshot encodes what is on record. The result is at most Bytes long, plus 8
 // for each entry.

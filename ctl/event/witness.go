@@ -9,8 +9,11 @@ var (
 		"A witness does not see any more what it is there to see: {error}").mend("systemctl restart shisad")
 	TaskStalled = define("task-stalled", Warning, "A task makes no progress, or lets others make none",
 		"Task {task} {what} for {for}{where}.")
-	TaskGoesOn = define("task-goes-on", Info, "A task goes on", "Task {task} goes on after {for}.")
-	DiskHung   = define("disk-hung", Error, "A disk hangs",
+	TaskGoesOn    = define("task-goes-on", Info, "A task goes on", "Task {task} goes on after {for}.")
+	CgroupStalled = define("cgroup-stalled", Warning, "Several tasks of a cgroup make no progress, or let others make none",
+		"Tasks of {cgroup} are stalled: {what}; the longest for {for}.")
+	CgroupGoesOn = define("cgroup-goes-on", Info, "A cgroup goes on", "Less than {count} tasks of {cgroup} are stalled, after {for}.")
+	DiskHung     = define("disk-hung", Error, "A disk hangs",
 		"Disk {disk} finishes nothing: a {op} of {bytes} bytes at sector {sector}, issued by {task}, is under way for {for}.").mend("dmesg, smartctl")
 	DiskSlow = define("disk-slow", Warning, "A disk is slow",
 		"Disk {disk} is slow: a {op} of {bytes} bytes at sector {sector}, issued by {task}, is under way for {for}.").mend("dmesg, smartctl")

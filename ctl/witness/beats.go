@@ -22,7 +22,8 @@ type missing struct {
 // this is for the operator, and for the record.
 func (w *Witness) missed(m beats.Miss) {
 	now := time.Now()
-	w.note(flight.Entry{At: now, Kind: flight.MissedBeat, Subject: m.Name, For: m.At - m.Last})
+	entry := flight.Entry{At: now, Kind: flight.MissedBeat, Subject: m.Name, For: m.At - m.Last}
+	w.note(entry)
 	key := slotKey{m.Guest, m.Slot, m.Name}
 	w.mu.Lock()
 	maps.DeleteFunc(w.told, func(_ slotKey, at time.Time) bool { return now.Sub(at) >= quietFor })
@@ -32,6 +33,7 @@ func (w *Witness) missed(m beats.Miss) {
 	}
 	w.mu.Unlock()
 	if !quiet {
+		w.store.remember(entry)
 		w.o.Emit(event.BeatMissed.New("beat/"+m.Name, "beat", m.Name, "limit", m.Limit.String(), "late", m.Late().Round(time.Microsecond).String()))
 	}
 }

@@ -35,7 +35,9 @@ func (w *Witness) deaths(ctx context.Context, set *bpf.Set) error {
 			announce(proc.ID{PID: e.PID, Start: e.Start})
 		}
 		if e.OOM {
-			w.note(flight.Entry{At: e.At, Kind: flight.OOM, Subject: fmt.Sprintf("%s[%d]", e.Comm, e.PID), Cgroup: path(e.Cgroup)})
+			entry := flight.Entry{At: e.At, Kind: flight.OOM, Subject: fmt.Sprintf("%s[%d]", e.Comm, e.PID), Cgroup: path(e.Cgroup)}
+			w.note(entry)
+			w.store.remember(entry)
 			if victims.add(e.PID) {
 				w.oom(e.PID, e.Comm)
 			}
@@ -74,7 +76,7 @@ func (w *Witness) note(e flight.Entry) {
 // scan looks at tasks and disks until ctx is done.
 func (w *Witness) scan(ctx context.Context, set *bpf.Set) {
 	var symbols stall.Symbols
-	tasks, disks := newEpisodes(), newEpisodes()
+	tasks, cgroups, disks := newEpisodes(), newEpisodes(), newEpisodes()
 	// A look by the iterator takes a millisecond, and through /proc a hundred.
 	realtime := set.Tasks == nil || len(set.Tasks.Choices()) > 0
 	pause := func() time.Duration { return w.current().Interval }
@@ -94,6 +96,7 @@ func (w *Witness) scan(ctx context.Context, set *bpf.Set) {
 		}
 		if terr == nil {
 			w.tasks(stalled, tasks, &symbols, time.Now())
+			w.cgroups(stalled, path, cgroups, time.Now())
 		}
 	}))
 }
@@ -123,6 +126,7 @@ func (w *Witness) tasks(stalled []stall.Task, e *episodes, symbols *stall.Symbol
 			For: t.For, Detail: detail(t), Stack: t.StackText}
 		w.note(entry)
 		if e.add(fmt.Sprint(t.TID, "@", t.Start, t.Kind), entry.Subject, t.For) {
+			w.store.remember(entry)
 			where := ""
 			if s := flight.Suspects([]flight.Entry{entry}, now, time.Minute); len(s) > 0 && s[0].Where != "" {
 				where = " in " + s[0].Where
@@ -135,6 +139,31 @@ func (w *Witness) tasks(stalled []stall.Task, e *episodes, symbols *stall.Symbol
 	}
 	for _, over := range e.end() {
 		w.o.Emit(event.TaskGoesOn.New("task/"+over.subject, "task", over.subject, "for", round(over.lasted)))
+	}
+}
+
+// severalTasks are as many stalled tasks of one cgroup as are told of together, too.
+const severalTasks = 3
+
+// cgroups rolls the stalled tasks of one scan up by cgroup: which service it is that
+// stalls, however many tasks it has.
+func (w *Witness) cgroups(stalled []stall.Task, path func(id uint64) string, e *episodes, now time.Time) {
+	e.begin()
+	for _, load := range stall.ByCgroup(stalled) {
+		name := path(load.Cgroup)
+		if name == "" || load.Blocked+load.Starved+load.Hogs < severalTasks {
+			continue
+		}
+		what := fmt.Sprintf("%d blocked in the kernel, %d without a CPU, %d that take one for themselves", load.Blocked, load.Starved, load.Hogs)
+		entry := flight.Entry{At: now, Kind: flight.Cgroup, Subject: name, For: load.Longest, Detail: what}
+		w.note(entry)
+		if e.add(name, name, load.Longest) {
+			w.store.remember(entry)
+			w.o.Emit(event.CgroupStalled.New("cgroup"+name, "cgroup", name, "what", what, "for", round(load.Longest)))
+		}
+	}
+	for _, over := range e.end() {
+		w.o.Emit(event.CgroupGoesOn.New("cgroup"+over.subject, "cgroup", over.subject, "count", fmt.Sprint(severalTasks), "for", round(over.lasted)))
 	}
 }
 
@@ -175,9 +204,11 @@ func (w *Witness) disks(late []blockio.Request, e *episodes, now time.Time) {
 			def, kind = event.DiskHung, flight.HungIO
 		}
 		task := fmt.Sprintf("%s[%d]", r.Comm, r.PID)
-		w.note(flight.Entry{At: now, Kind: kind, Subject: r.Disk, Cgroup: path(r.Cgroup), For: r.Age,
-			Detail: fmt.Sprintf("%v of %d bytes at sector %d, issued by %s", r.Op, r.Bytes, r.Sector, task)})
+		entry := flight.Entry{At: now, Kind: kind, Subject: r.Disk, Cgroup: path(r.Cgroup), For: r.Age,
+			Detail: fmt.Sprintf("%v of %d bytes at sector %d, issued by %s", r.Op, r.Bytes, r.Sector, task)}
+		w.note(entry)
 		if e.add(r.Disk+string(kind), r.Disk, r.Age) {
+			w.store.remember(entry)
 			w.o.Emit(def.New("disk/"+r.Disk, "disk", r.Disk, "op", r.Op.String(), "bytes", fmt.Sprint(r.Bytes),
 				"sector", fmt.Sprint(r.Sector), "task", task, "for", round(r.Age)))
 		}

@@ -42,31 +42,60 @@ func Recall(root, dir, boot string, since time.Time) Past {
 	if boot == "" {
 		return p
 	}
-	if raw, err := readBounded(filepath.Join(dir, flightPrefix+boot)); err == nil {
+	flown, gone := filepath.Join(dir, flightPrefix+boot), filepath.Join(dir, timelinePrefix+boot)
+	if raw, err := readBounded(flown); err == nil {
 		p.Entries, _ = flight.Decode([]byte(raw)) // a torn end costs the last entry
 	}
-	name := filepath.Join(dir, timelinePrefix+boot)
-	kept, _ := readBounded(name) // none is no error
+	kept, _ := readBounded(gone) // none is no error
 	p.Marks, _ = timeline.ParseAll(kept)
-	known := len(p.Marks)
+	entries, marks := len(p.Entries), len(p.Marks)
 	for _, text := range pstore(root, since) {
-		if i := strings.LastIndex(text, bootMark); i >= 0 {
-			if text = text[i:]; !strings.HasPrefix(text, bootMark+boot) {
-				continue // of another boot
-			}
-		}
+		text = ofBoot(text, boot)
 		found, _ := timeline.ParseAll(text)
 		p.Marks = append(p.Marks, found...)
+		p.Entries = append(p.Entries, remembered(text)...)
 	}
-	p.Marks = unique(p.Marks)
-	if len(p.Marks) > known {
+	p.Marks, p.Entries = unique(p.Marks), distinct(p.Entries)
+	if len(p.Entries) > entries {
+		_ = state.Replace(flown, flight.Encode(p.Entries)) // the answer is complete without
+	}
+	if len(p.Marks) > marks {
 		var b strings.Builder
 		for _, m := range p.Marks {
 			b.WriteString(m.Text() + "\n")
 		}
-		_ = state.Replace(name, []byte(b.String())) // the answer is complete without
+		_ = state.Replace(gone, []byte(b.String()))
 	}
 	return p
+}
+
+// ofBoot is what one boot left of a text; all of it where no boot left its mark.
+func ofBoot(text, boot string) string {
+	_, marked, found := strings.Cut(text, bootMark)
+	if !found {
+		return text
+	}
+	var b strings.Builder
+	for part := range strings.SplitSeq(marked, bootMark) {
+		if strings.HasPrefix(part, boot) {
+			b.WriteString(part + "\n")
+		}
+	}
+	return b.String()
+}
+
+// distinct orders entries by time and drops those that came two ways: of the same
+// beginning, the first stands, which is that of the file.
+func distinct(entries []flight.Entry) []flight.Entry {
+	var all []flight.Entry
+	for _, e := range entries {
+		same := func(o flight.Entry) bool { return o.At.Equal(e.At) && o.Kind == e.Kind && o.Subject == e.Subject }
+		if !slices.ContainsFunc(all, same) {
+			all = append(all, e)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b flight.Entry) int { return a.At.Compare(b.At) })
+	return all
 }
 
 // pstore returns the texts of the kernel's records, in order of time.

@@ -283,7 +283,7 @@ const bootMark = "shisa-boot: "
 
 func openJournal(dir, boot string, log func(string, error)) *journal {
 	j := &journal{file: filepath.Join(dir, timelinePrefix+boot), lines: make(chan string, journalQueue), done: make(chan struct{}), log: log}
-	j.pmsg, _ = os.OpenFile("/dev/pmsg0", os.O_WRONLY, 0) // without ramoops there is none
+	j.pmsg, _ = os.OpenFile(pmsgDevice, os.O_WRONLY, 0) // without ramoops there is none
 	j.kmsg, _ = blame.Log()
 	j.now(j.pmsg, bootMark+boot)
 	j.now(j.kmsg, bootMark+boot)

@@ -2,6 +2,7 @@ package witness
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,49 @@ type store struct {
 	dir, boot string
 	mu        sync.Mutex // one writer
 	news      atomic.Bool
+
+	once sync.Once
+	pmsg *os.File // nil: none
+}
+
+// pmsgDevice is where user space leaves words in memory that survives a reset, where
+// ramoops is set up; its size is that of some hundred lines at least.
+const pmsgDevice = "/dev/pmsg0"
+
+// Of one entry that is remembered.
+const (
+	flightMark  = "shisa-flight: "
+	flightStack = 8 // functions
+)
+
+// remember leaves what begins to go wrong in memory that survives a reset, for the
+// disk may be what goes wrong.
+func (s *store) remember(e flight.Entry) {
+	s.once.Do(func() {
+		if s.pmsg, _ = os.OpenFile(pmsgDevice, os.O_WRONLY, 0); s.pmsg != nil {
+			_, _ = s.pmsg.WriteString(bootMark + s.boot + "\n")
+		}
+	})
+	if s.pmsg == nil {
+		return
+	}
+	e.Stack = e.Stack[:min(len(e.Stack), flightStack)]
+	if text, err := json.Marshal(e); err == nil {
+		_, _ = s.pmsg.WriteString(flightMark + string(text) + "\n") // the file has it, too, if all goes well
+	}
+}
+
+// remembered reads such lines back.
+func remembered(text string) (entries []flight.Entry) {
+	for line := range strings.Lines(text) {
+		if _, text, ok := strings.Cut(line, flightMark); ok {
+			var e flight.Entry
+			if json.Unmarshal([]byte(text), &e) == nil {
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries
 }
 
 func (s *store) changed() { s.news.Store(true) }

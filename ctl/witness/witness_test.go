@@ -2,6 +2,7 @@ package witness
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -121,6 +122,29 @@ func TestFindingsAreToldOnce(t *testing.T) {
 	}
 }
 
+func TestCgroupsAreRolledUp(t *testing.T) {
+	w, h := quiet(t)
+	stalled := func(n int) (all []stall.Task) {
+		for i := range n {
+			for cgroup := range uint64(2) { // the first is the root
+				all = append(all, stall.Task{Kind: stall.Blocked, For: time.Duration(i+1) * time.Second, Sample: stall.Sample{TID: i, Cgroup: cgroup}})
+			}
+		}
+		return all
+	}
+	name := func(id uint64) string { return []string{"", "/system.slice/db.service"}[id] }
+	e, now := newEpisodes(), time.Now()
+	for _, n := range []int{severalTasks - 1, severalTasks, 50, severalTasks - 1} {
+		w.cgroups(stalled(n), name, e, now)
+	}
+	if got := h.codes(); !slices.Equal(got, []string{"cgroup-stalled cgroup/system.slice/db.service", "cgroup-goes-on cgroup/system.slice/db.service"}) {
+		t.Fatalf("got %q", got)
+	}
+	if got := w.record.Entries(); len(got) == 0 || !strings.HasPrefix(got[len(got)-1].Detail, "50 blocked in the kernel, 0 ") {
+		t.Errorf("on record: %+v", got)
+	}
+}
+
 func TestEpisodesAreBounded(t *testing.T) {
 	e := newEpisodes()
 	e.begin()
@@ -158,7 +182,16 @@ func TestFlushAndRecall(t *testing.T) {
 	}
 	stuck := timeline.Mark{At: 5 * time.Second, Kind: timeline.Stuck, Arg: 2000, Name: "slow.7", Driver: "slowdrv"}
 	other := timeline.Mark{At: 9 * time.Second, Kind: timeline.Device, Name: "other"}
-	file("sys/fs/pstore/pmsg-ramoops-0", bootMark+"before\n"+other.Text()+"\n"+bootMark+"now\n"+marks[1].Text()+"\n"+stuck.Text()+"\n", 0)
+	remember := func(e flight.Entry) string {
+		text, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return flightMark + string(text) + "\n"
+	}
+	both := remember(w.record.Entries()[0]) + remember(flight.Entry{At: at.Add(time.Second), Kind: flight.Starved, Subject: "init[1]", For: time.Second})
+	file("sys/fs/pstore/pmsg-ramoops-0", bootMark+"before\n"+other.Text()+"\n"+remember(flight.Entry{At: at, Kind: flight.HungIO, Subject: "old"})+
+		bootMark+"now\n"+both+bootMark+"now\n"+marks[1].Text()+"\n"+stuck.Text()+"\n"+flightMark+"torn", 0)
 	file("var/lib/systemd/pstore/5/dmesg.txt", "<4>[  2.1] x: "+stuck.Text()+"\n", 0)
 	file("sys/fs/pstore/dmesg-ramoops-0", other.Text()+"\n", time.Hour)
 	if err := os.WriteFile(filepath.Join(dir, timelinePrefix+"now"), []byte(marks[0].Text()+"\n"+marks[1].Text()+"\n"), 0o600); err != nil {
@@ -169,7 +202,7 @@ func TestFlushAndRecall(t *testing.T) {
 		if want := append(slices.Clone(marks), stuck); !slices.Equal(p.Marks, want) {
 			t.Errorf("%s: got %+v, want %+v", name, p.Marks, want)
 		}
-		if p.Culprit() != "sda: finishes no request for 12s; 1 more with it" || len(p.Lines()) != 3 {
+		if p.Culprit() != "sda: finishes no request for 12s; 1 more with it" || len(p.Entries) != 3 || len(p.Lines()) != 4 {
 			t.Errorf("%s: culprit %q, lines %q", name, p.Culprit(), p.Lines())
 		}
 		if from != root {
