@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -25,7 +26,7 @@ var ErrPrivilege = errors.New("loading programs into the kernel needs CAP_BPF an
 type Kernel struct {
 	// Without names programs that are never tried, with the reason given to
 	// whoever asks: for an operator whose kernel misbehaves with one of
-	// them, and for tests. A name ending in "*" is a prefix; "*" is all.
+	// them, and for tests. They are patterns as path.Match has them.
 	Without []string
 
 	cache *btf.Cache
@@ -58,9 +59,9 @@ func (k *Kernel) Types() (*btf.Spec, error) {
 func (k *Kernel) Close() { k.cache = nil }
 
 func (k *Kernel) forbids(program string) bool {
-	return slices.ContainsFunc(k.Without, func(name string) bool {
-		prefix, wild := strings.CutSuffix(name, "*")
-		return name == program || wild && strings.HasPrefix(program, prefix)
+	return slices.ContainsFunc(k.Without, func(pattern string) bool {
+		match, err := path.Match(pattern, program)
+		return match && err == nil
 	})
 }
 

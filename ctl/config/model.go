@@ -131,7 +131,7 @@ type Stall struct {
 type Witness struct {
 	Enabled  bool
 	Off      []string      // witnesses that do not work: "exits", "stall", "blockio", "beats", "blame"
-	Without  []string      // programs that are not tried; "*" at the end stands for the rest of a name
+	Without  []string      // patterns of programs that are not tried
 	Interval time.Duration // from one look at tasks and disks to the next
 	Blocked  time.Duration // in the kernel, after which a task is stalled; 0: derived from the stall timeout
 	Starved  time.Duration // without a CPU; 0: derived from the stall timeout

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -114,7 +115,15 @@ func declareWitness(m *Model, s *param.Set) {
 		return nil
 	})
 	s.Strings(&v.Without, "without", nil,
-		`Programs that are not tried, as shisa doctor names them: for a kernel that misbehaves with one. "exit_*" is all that begin so, "*" is all; what stands in for them works.`)
+		`Programs that are not tried, as shisa doctor names them, for a kernel that misbehaves with one; "*_kprobe" is all that end so, "*" all. What stands in for them works.`).
+		Check(func() error {
+			for _, pattern := range v.Without {
+				if _, err := path.Match(pattern, ""); err != nil {
+					return fmt.Errorf("%q is no pattern for names", pattern)
+				}
+			}
+			return nil
+		})
 	s.Duration(&v.Interval, "interval", time.Second, 100*time.Millisecond, time.Minute, "From one look at all tasks and disks to the next.")
 	s.Duration(&v.Blocked, "blocked", 0, 0, time.Hour, "A task that is blocked in the kernel for this long is stalled; 0s: a third of stall.timeout, at most 10s.")
 	s.Duration(&v.Starved, "starved", 0, 0, time.Hour, "A task that wants a CPU and gets none for this long is starved; 0s: a quarter of stall.timeout, at most 5s.")

@@ -43,7 +43,7 @@ func Examine(ctx context.Context, m *config.Model, o Options) (api.Doctor, error
 	d.Checks = append(d.Checks, countdowns(ctx, m, choose.Machine{Root: root, Keeper: o.Keeper, DryRun: true})...)
 	d.Checks = append(d.Checks, devices(facts)...)
 	if d.Checks = append(d.Checks, o.Running...); o.Witnesses {
-		d.Checks = append(d.Checks, witnesses()...)
+		d.Checks = append(d.Checks, witnesses(m.Witness.Without)...)
 	}
 	d.Checks = grouped(append(d.Checks, found(findings)...))
 	d.Level = worst(d.Checks)
@@ -150,9 +150,10 @@ func devices(f host.Facts) []api.Check {
 	return all
 }
 
-// witnesses tells which eBPF program does each job, and why no better one.
-func witnesses() []api.Check {
-	choices, err := bpf.Probe()
+// witnesses tells which eBPF program does each job, and why no better one. Some may not
+// be tried.
+func witnesses(without []string) []api.Check {
+	choices, err := bpf.Probe(without...)
 	var all []api.Check
 	for _, c := range choices {
 		all = append(all, witness(c))
