@@ -48,6 +48,7 @@ type benchmark struct {
 
 var benchmarks = []benchmark{
 	{"size", binarySizes},
+	{"packages", packageSizes},
 	{"start", startTime},
 	{"idle", idleCost},
 	{"status", statusTime},
