@@ -30,7 +30,7 @@ func packageSizes(ctx context.Context, r *rig) ([]figure, error) {
 			return []string{"dpkg-deb", "-f", file, "Installed-Size"}, 1 << 10
 		}},
 		{"rpm", "shisa-[0-9]*.x86_64.rpm", func(file string) ([]string, float64) { return []string{"rpm", "-qp", "--qf", "%{SIZE}", file}, 1 }},
-		{"tarball", "shisa-*.tar.xz", nil},
+		{"tarball", "shisa-*.tar.gz", nil},
 	} {
 		files, err := filepath.Glob(filepath.Join(dir, p.pattern))
 		if err != nil || len(files) != 1 {

@@ -14,6 +14,7 @@ import (
 // Options say what a guest has beside its disk.
 type Options struct {
 	Watchdog bool      // an i6300esb; its driver is loaded by whoever wants it
+	BMC      bool      // a simulated one; its drivers are loaded by whoever wants it
 	Cmdline  string    // added to the kernel's command line
 	Carry    string    // folder of this machine whose content lies in /mnt of the guest; empty: none
 	Console  io.Writer // gets a copy of the console; nil: none
@@ -40,13 +41,16 @@ func (im Image) Boot(ctx context.Context, o Options) (*System, error) {
 	s := &System{Image: im, boots: 1}
 	c := vm.Config{
 		Kernel:  im.Kernel,
-		Machine: vm.Machine{MemoryMiB: memoryMiB, Watchdog: o.Watchdog, Disks: []string{im.Path}, Snapshot: true},
+		Machine: vm.Machine{MemoryMiB: memoryMiB, Watchdog: o.Watchdog, BMC: o.BMC, Disks: []string{im.Path}, Snapshot: true},
 		Cmdline: o.Cmdline,
 		Root:    "/dev/vda",
 		Env:     []string{"SYSTEMD_COLORS=0", "SYSTEMD_PAGER=", "LC_ALL=C"}, BootTimeout: bootTimeout, Console: o.Console,
 	}
 	if o.Watchdog {
-		c.Present = []string{"i6300esb"}
+		c.Present = append(c.Present, "i6300esb")
+	}
+	if o.BMC {
+		c.Present = append(c.Present, "ipmi_msghandler", "ipmi_devintf", "ipmi_si")
 	}
 	if o.Carry != "" {
 		disk, err := carry(ctx, o.Carry)

@@ -165,7 +165,7 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("scripts: %v, %v", scripts, err)
 	}
-	scripts = append(scripts, "packaging/files/usr/libexec/shisa/hook")
+	scripts = append(scripts, "packaging/files/usr/libexec/shisa/hook", "packaging/tarball/install", "packaging/tarball/uninstall")
 	check, checkErr := exec.LookPath("shellcheck")
 	for _, s := range scripts {
 		text, err := os.ReadFile(s)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"debug/buildinfo"
@@ -14,18 +15,36 @@ import (
 	"time"
 )
 
-// tarball packs the files of all packages, for systems without a package
-// manager that we know. It unpacks over /.
+// tarball packs the files of all packages, for systems without a package manager
+// that we know, with a script that installs them and one that takes them away.
 func (b *build) tarball(_ context.Context, packages []*pkg) ([]string, error) {
-	var files []file
+	l := &layout{b: b}
 	for _, p := range packages {
-		files = append(files, p.files...)
+		// The script puts the configuration there, when there is none.
+		l.files = append(l.files, slices.DeleteFunc(slices.Clone(p.files), func(f file) bool { return f.conf })...)
 	}
-	var packed bytes.Buffer
-	if err := xzTar(&packed, fmt.Sprintf("shisa-%s/", b.version), sorted(files), b.epoch); err != nil {
+	l.script("packaging/tarball/uninstall", "/usr/share/shisa/uninstall")
+	const list = "/usr/share/shisa/files"
+	paths := list + "\n"
+	for _, f := range sorted(l.files) {
+		if !f.dir {
+			paths += f.path + "\n"
+		}
+	}
+	l.text(list, paths)
+	l.script("packaging/tarball/install", "/install")
+	if err := l.err(); err != nil {
 		return nil, err
 	}
-	name := filepath.Join(b.out, fmt.Sprintf("shisa-%s-linux-amd64.tar.xz", b.version))
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed) // what every system can unpack
+	if err := writeTar(z, fmt.Sprintf("shisa-%s/", b.version), sorted(l.files), b.epoch); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	name := filepath.Join(b.out, fmt.Sprintf("shisa-%s-linux-amd64.tar.gz", b.version))
 	return []string{name}, os.WriteFile(name, packed.Bytes(), 0o644)
 }
 

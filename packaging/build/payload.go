@@ -136,9 +136,14 @@ func (l *layout) text(to, text string) {
 }
 
 // filled copies a text with the version put in.
-func (l *layout) filled(from, to string) {
+func (l *layout) filled(from, to string) { l.fill(from, to, 0o644) }
+
+// script does the same with one that can be run.
+func (l *layout) script(from, to string) { l.fill(from, to, 0o755) }
+
+func (l *layout) fill(from, to string, mode int64) {
 	data, err := os.ReadFile(from)
-	l.add(file{path: to, mode: 0o644, data: l.b.fill(data)}, err)
+	l.add(file{path: to, mode: mode, data: l.b.fill(data)}, err)
 }
 
 // units copies every unit of systemd in a folder.

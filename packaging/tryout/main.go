@@ -4,7 +4,7 @@
 //
 //	tryout [-dist dist] [-newer DIR] [-suites bullseye,bookworm,trixie] [-rpm dnf,zypper]
 //
-// Debs go into roots made by debootstrap, one a suite, which are kept in the
+// Debs, and what is in the tarball, go into roots made by debootstrap, one a suite, which are kept in the
 // cache and copied for each run. Rpms go through dnf and zypper, with a local
 // repository and dependencies resolved, into a copy of the same. It needs root
 // and runs no service.
@@ -51,6 +51,10 @@ func try(ctx context.Context, r *report, dist, newer string, suites, tools []str
 	roots := roots{dir: cache + "/shisa/roots"}
 	for _, s := range suites {
 		err := roots.with(ctx, s, func(root string) { tryDeb(ctx, r, s, root, dist, newer) })
+		if err != nil {
+			return err
+		}
+		err = roots.with(ctx, s, func(root string) { tryTarball(ctx, r, s, root, dist, newer) })
 		if err != nil {
 			return err
 		}
