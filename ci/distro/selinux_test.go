@@ -13,12 +13,14 @@ import (
 const harness = "(typepermissive init_t)\n(typepermissive initrc_t)\n"
 
 // label installs shisa and its policy module into a root and labels its files, as an
-// administrator would have done before the machine was booted with SELinux.
+// administrator would have done before the machine was booted with SELinux. The
+// policy of the distribution does not let its own logind start without PAM.
 const label = `set -e
 dpkg -i /root/shisa.deb
 cp /root/shisa.toml /etc/shisa/shisa.toml
 semodule -s default -n -i /usr/share/selinux/packages/shisa.cil -i /root/harness.cil
 setfiles -F -e /proc -e /sys -e /dev /etc/selinux/default/contexts/files/file_contexts /
+ln -sf /dev/null /etc/systemd/system/systemd-logind.service
 sed -i 's/^SELINUX=.*/SELINUX=enforcing/' /etc/selinux/config
 `
 

@@ -33,6 +33,7 @@ func TestLife(t *testing.T) {
 			before := s.listing()
 			s.install("version = 1\n")
 			t.Run("observes", s.under(testObserves))
+			t.Run("inherited", s.under(testInherited))
 			t.Run("systemd's watchdog", s.under(testSystemdWatchdog))
 			s.configure(protecting + "# edited by the administrator\n")
 			s.awaitArmed()
@@ -80,6 +81,24 @@ func testObserves(s *server) {
 	}
 	if out := s.sh("shisa doctor --json >/dev/null; systemctl is-system-running || :"); out != "running" {
 		s.t.Errorf("the system is %s", out)
+	}
+}
+
+// testInherited: what the unit takes from the daemon it takes from the scripts and
+// servers that the daemon starts. They see the machine as it is, may be 32-bit
+// programs, and may change their user.
+func testInherited(s *server) {
+	pid := s.show("shisad.service", "MainPID")
+	for _, space := range []string{"mnt", "net", "uts", "ipc", "pid", "user"} {
+		if own, first := s.sh("readlink /proc/%s/ns/%s", pid, space), s.sh("readlink /proc/1/ns/%s", space); own != first {
+			s.t.Errorf("the daemon has a name space of its own: %s", own)
+		}
+	}
+	status := s.sh("cat /proc/%s/status", pid)
+	for _, want := range []string{"Seccomp:\t0\n", "NoNewPrivs:\t0\n"} {
+		if !strings.Contains(status, want) {
+			s.t.Errorf("no %q in\n%s", want, status)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"io/fs"
+	"os"
 	"path"
 	"strings"
 )
@@ -103,8 +105,10 @@ func (v *view) container() string {
 		}
 	}
 	// These two files also stay behind in an image that was made into the disk
-	// of a machine, where kthreadd is process 2 as on any machine.
-	inside := v.text("proc/2/comm") != "kthreadd"
+	// of a machine, where kthreadd is process 2 as on any machine. It is also in a
+	// container that shares the processes of its host, but process 1 has another
+	// root there.
+	inside := v.text("proc/2/comm") != "kthreadd" || v.otherRoot()
 	switch {
 	case inside && v.exists("run/.containerenv"):
 		return "podman"
@@ -114,6 +118,20 @@ func (v *view) container() string {
 		return "openvz"
 	}
 	return ""
+}
+
+// otherRoot reports whether process 1 is known to have another root than we.
+func (v *view) otherRoot() bool {
+	first, err1 := fs.Stat(v.fsys, "proc/1/root")
+	own, err2 := fs.Stat(v.fsys, ".")
+	return err1 == nil && err2 == nil && !os.SameFile(first, own)
+}
+
+// Container returns what kind of container the system whose root is fsys is; empty:
+// it is a machine.
+func Container(fsys fs.FS) string {
+	v := view{fsys: fsys, unread: map[string]string{}}
+	return v.container()
 }
 
 func (v *view) vm(b BMC) string {

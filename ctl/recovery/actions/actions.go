@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"shisa/ctl/recovery"
+	"shisa/hwcompat/host"
 )
 
 // BrakeFile and BrakeWord force observing whatever the configuration says: a
@@ -77,21 +78,10 @@ func (m *Machine) Brake() string {
 // Unable returns why this machine cannot be taken down at all, whatever the
 // operator wants, or "".
 func (m *Machine) Unable() string {
-	if m.contained() {
-		return "this is a container, not a machine"
+	if kind := host.Container(os.DirFS(m.Root)); kind != "" {
+		return "this is a container (" + kind + "), not a machine"
 	}
 	return ""
-}
-
-// contained reports whether this is a container: systemd and the container
-// runtimes leave these marks (systemd's CONTAINER_INTERFACE, podman, docker).
-func (m *Machine) contained() bool {
-	for _, mark := range []string{"/run/systemd/container", "/run/.containerenv", "/.dockerenv"} {
-		if _, err := os.Lstat(m.path(mark)); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // Do carries out a. When it returns nil the machine is going down, or the means

@@ -67,12 +67,27 @@ func TestBrake(t *testing.T) {
 }
 
 func TestContainerCannotBeTakenDown(t *testing.T) {
-	m := fixture(t, map[string]string{"/run/.containerenv": ""})
-	if err := m.Do(t.Context(), recovery.Panic); err == nil || m.read(t, "/proc/sysrq-trigger") != "" {
-		t.Errorf("acted in a container: %v", err)
-	}
-	if m.Brake() != "" {
-		t.Errorf("a container is no brake: services in it are recovered")
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		acts  bool
+	}{
+		{"podman", map[string]string{"/run/.containerenv": ""}, false},
+		{"systemd's mark", map[string]string{"/run/systemd/container": "lxc\n", "/proc/2/comm": "kthreadd\n"}, false},
+		{"lxc without systemd", map[string]string{"/proc/1/environ": "TERM=linux\x00container=lxc\x00"}, false},
+		{"docker that sees the host's processes", map[string]string{"/.dockerenv": "", "/proc/2/comm": "kthreadd\n", "/proc/1/root/host": ""}, false},
+		{"a disk made of an image", map[string]string{"/.dockerenv": "", "/proc/2/comm": "kthreadd\n"}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := fixture(t, tt.files)
+			err := m.Do(t.Context(), recovery.Panic)
+			if acted := m.read(t, "/proc/sysrq-trigger") != ""; acted != tt.acts || acted != (err == nil) {
+				t.Errorf("acted %v: %v", acted, err)
+			}
+			if m.Brake() != "" {
+				t.Errorf("a container is no brake: services in it are recovered")
+			}
+		})
 	}
 }
 
