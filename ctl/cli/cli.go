@@ -121,6 +121,7 @@ func (a *app) root() *cobra.Command {
 		a.shutdown(), a.notify(), a.limiter(), a.config(), a.typeDocs(), a.template(), a.doctor(), a.versionCmd(), a.man(root))
 	root.SetHelpCommand(a.help(root))
 	root.AddCommand(a.operate()...)
+	a.complete(root)
 	return root
 }
 

@@ -77,6 +77,36 @@ func TestScreens(t *testing.T) {
 	}
 }
 
+// What a shell completes: names of what there is, and no files where none are meant.
+func TestCompletion(t *testing.T) {
+	socket := apitest.Serve(t, &apitest.Fake{})
+	for _, tt := range []struct {
+		line string
+		want string // part of the answer; empty: no words
+		rest string // the directive
+	}{
+		{"monitor test ", "web\tmonitor, ", ":4"},
+		{"monitor test web ", "", ":4"},
+		{"explain ", "web\tmonitor, ", ":4"},
+		{"why ", "shop\tgroup, ", ":4"},
+		{"group start ", "shop\tgroup, ", ":4"},
+		{"status ", "", ":4"},
+		{"events --severity ", "warning\n", ":4"},
+		{"events --code ", "monitor-failed\t", ":4"},
+		{"config check ", "", ":0"}, // a file
+	} {
+		args := append([]string{"__complete"}, strings.Split(tt.line, " ")...)
+		code, out, _ := shisa(socket, args...)
+		words, rest, _ := strings.Cut(out, ":")
+		if code != ExitOK || !strings.Contains(words, tt.want) || tt.want == "" && words != "" || ":"+strings.TrimSpace(rest) != tt.rest {
+			t.Errorf("%q: exit %d, %q, want %q and %s", tt.line, code, out, tt.want, tt.rest)
+		}
+	}
+	if code, out, _ := shisa(filepath.Join(t.TempDir(), "none"), "__complete", "why", ""); code != ExitOK || out != ":4\n" {
+		t.Errorf("without a daemon: exit %d, %q", code, out)
+	}
+}
+
 // The status on terminals of several widths, in every condition.
 func TestStatusScreens(t *testing.T) {
 	for name, s := range map[string]api.Status{"good": apitest.Status(), "empty": apitest.Empty(), "troubled": apitest.Troubled()} {
