@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"shisa/ctl/config"
+	"shisa/ctl/decide"
 	"shisa/ctl/event"
 	"shisa/ctl/monitor"
 	"shisa/ctl/resource"
+	"shisa/ctl/schedule"
 )
 
 // resources holds what can be started and stopped.
@@ -119,20 +121,41 @@ func (t target) Look(ctx context.Context) (monitor.Verdict, string, error) {
 	return map[resource.Condition]monitor.Verdict{resource.Passing: monitor.Warning, resource.Down: monitor.Failed}[c], what, err
 }
 
-// watch begins or ends the probing of a monitor. It gets a new prober each
-// time, so that nothing that an old one remembers of its target survives.
-func (d *Daemon) watch(name string, on bool) {
-	d.peers.tell(name)
-	if !on {
-		delete(d.watched, name)
-		d.log("monitor is not probed any more", d.sched.Remove(name))
-		return
+// watch begins or ends the probing of monitors, all that begin together.
+func (d *Daemon) watch(commands []decide.Command) {
+	var begin []schedule.Item
+	flush := func() {
+		d.log("monitor cannot be probed", d.sched.SetAll(begin))
+		begin = nil
 	}
+	for _, c := range commands {
+		switch w := c.(decide.Watch); {
+		case w.On:
+			begin = append(begin, d.toBegin(w.Monitor)...)
+		default:
+			flush()
+			d.unwatch(w.Monitor)
+		}
+	}
+	flush()
+}
+
+func (d *Daemon) unwatch(name string) {
+	d.peers.tell(name)
+	delete(d.watched, name)
+	d.log("monitor is not probed any more", d.sched.Remove(name))
+}
+
+// toBegin is what the scheduler needs to probe a monitor; nothing when that is
+// impossible. The monitor gets a new prober each time, so that nothing that an
+// old one remembers of its target survives.
+func (d *Daemon) toBegin(name string) []schedule.Item {
+	d.peers.tell(name)
 	d.watched[name] = true
 	m := d.Model()
 	w, ok := m.Monitor(name)
 	if !ok {
-		return
+		return nil
 	}
 	timing := w.Timing
 	if d.past.probedBefore(name) {
@@ -140,10 +163,11 @@ func (d *Daemon) watch(name string, on bool) {
 		timing.FirstWait = max(timing.FirstWait, timing.Interval)
 	}
 	p, err := d.prober(m, w)
-	if err == nil {
-		err = d.sched.Set(name, p, timing)
+	if err != nil {
+		d.log("monitor cannot be probed", err)
+		return nil
 	}
-	d.log("monitor cannot be probed", err)
+	return []schedule.Item{{Name: name, Prober: p, Timing: timing}}
 }
 
 // prober makes the prober of a monitor.
@@ -193,14 +217,16 @@ func (d *Daemon) settleIn(ctx context.Context) {
 // install replaces the probers of changed monitors that are probed at present;
 // the decision machine sees to the others.
 func (d *Daemon) install(c *change) {
+	var items []schedule.Item
 	for _, w := range c.model.Monitors {
 		if p := c.probers[w.Name]; p != nil && d.watched[w.Name] {
-			d.log("monitor cannot be probed", d.sched.Set(w.Name, p, w.Timing))
+			items = append(items, schedule.Item{Name: w.Name, Prober: p, Timing: w.Timing})
 		}
 	}
+	d.log("monitor cannot be probed", d.sched.SetAll(items))
 	for name := range d.watched {
 		if d.past.get(name) == nil {
-			d.watch(name, false)
+			d.unwatch(name)
 		}
 	}
 }

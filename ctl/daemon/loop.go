@@ -66,8 +66,18 @@ func (d *Daemon) step(ctx context.Context, in decide.Input) {
 	d.mu.Lock()
 	commands := d.judged(in)
 	d.mu.Unlock()
-	for _, c := range commands {
-		d.carryOut(ctx, c)
+	for len(commands) > 0 {
+		n := slices.IndexFunc(commands, func(c decide.Command) bool { _, watch := c.(decide.Watch); return !watch })
+		if n < 0 {
+			n = len(commands)
+		}
+		if n > 0 {
+			d.watch(commands[:n])
+		} else {
+			d.carryOut(ctx, commands[0])
+			n = 1
+		}
+		commands = commands[n:]
 	}
 }
 
@@ -87,8 +97,6 @@ func (d *Daemon) carryOut(ctx context.Context, c decide.Command) {
 		d.wg.Go(func() { d.input(ctx, decide.Ended{Op: c.Op, Failure: d.script(ctx, c)}) })
 	case decide.Act:
 		d.wg.Go(func() { d.input(ctx, decide.Ended{Op: c.Op, Failure: d.act(ctx, c)}) })
-	case decide.Watch:
-		d.watch(c.Monitor, c.On)
 	case decide.Probe:
 		d.log("probe at once", d.sched.Trigger(c.Monitor))
 	case decide.AskBlockers:

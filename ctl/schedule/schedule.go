@@ -36,8 +36,10 @@ const (
 	// Round is the longest time between two beats.
 	Round = 500 * time.Millisecond
 	// Spread is over how much time the first probes of monitors are spread
-	// that come together, as they do at the start.
-	Spread = 3 * time.Second
+	// that come together, as they do at the start, and SpreadEach how much
+	// of it each needs where they are thousands; at most an interval.
+	Spread     = 3 * time.Second
+	SpreadEach = time.Millisecond
 	// TriggerGap is the least time between two probes of one monitor that
 	// were triggered rather than due: a target that flaps is looked at as
 	// often as this and no oftener.
@@ -113,20 +115,43 @@ type entry struct {
 	discounted bool // a time-out was last put down to a pause of the machine
 }
 
+// An Item is a monitor for Set.
+type Item struct {
+	Name   string
+	Prober monitor.Prober
+	Timing monitor.Timing
+}
+
 // Set adds a monitor, or replaces the prober and timing of the one of that
 // name. The grid of an existing monitor stays; its outstanding probe, which
 // looks by the old rules, is given up and repeated by the new ones. A
 // prober that is a monitor.Closer is closed when it is not used any more.
 func (s *Scheduler) Set(name string, p monitor.Prober, t monitor.Timing) error {
+	return s.SetAll([]Item{{name, p, t}})
+}
+
+// SetAll is Set for many, none of which is probed before all are there: who sets
+// thousands one after the other takes turns with the probes of those before. It
+// sets those that it can; the error names the others.
+func (s *Scheduler) SetAll(items []Item) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []error
+	now, n := time.Now(), len(s.entries)+len(items)
+	for _, i := range items {
+		all = append(all, s.set(i.Name, i.Prober, i.Timing, now, n))
+	}
+	return errors.Join(all...)
+}
+
+// set is Set for one of n monitors.
+func (s *Scheduler) set(name string, p monitor.Prober, t monitor.Timing, now time.Time, n int) error {
 	if t.Interval <= 0 || t.Timeout <= 0 || t.FirstWait < 0 {
 		return fmt.Errorf("schedule %s: interval %v and timeout %v must be positive", name, t.Interval, t.Timeout)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
 	e, ok := s.entries[name]
 	if !ok {
-		e = &entry{name: name, timing: t, next: now.Add(t.FirstWait + s.spread(t.Interval)), index: -1}
+		e = &entry{name: name, timing: t, next: now.Add(t.FirstWait + s.spread(t.Interval, n)), index: -1}
 		s.entries[name] = e
 	} else {
 		s.retire(e)
@@ -150,13 +175,13 @@ func (s *Scheduler) Set(name string, p monitor.Prober, t monitor.Timing) error {
 	return nil
 }
 
-// spread returns the next offset of a first probe: multiples of the golden
-// section, which fill the time evenly however many come.
-func (s *Scheduler) spread(interval time.Duration) time.Duration {
+// spread returns the next offset of a first probe of n monitors: multiples of the
+// golden section, which fill the time evenly however many come.
+func (s *Scheduler) spread(interval time.Duration, n int) time.Duration {
 	const golden = 0.618033988749895
 	f := golden * float64(s.added)
 	s.added++
-	return time.Duration((f - float64(int(f))) * float64(min(Spread, interval)))
+	return time.Duration((f - float64(int(f))) * float64(min(max(Spread, time.Duration(n)*SpreadEach), interval)))
 }
 
 // Remove takes a monitor out. Its outstanding probe is given up.

@@ -365,6 +365,49 @@ func TestGrain(t *testing.T) {
 	})
 }
 
+// TestSetAll: thousands that are set together are all there before the first is
+// probed, and share the time of an interval rather than begin at once. One that
+// cannot be set hinders no other.
+func TestSetAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 10_000
+		timing := monitor.Timing{Interval: 20 * time.Second, Timeout: time.Second}
+		var rec recorder
+		s := New(rec.options())
+		stop := start(t, s)
+		synctest.Wait()
+		items := []Item{{Name: "wrong", Prober: prober(ok)}}
+		for i := range n {
+			items = append(items, Item{fmt.Sprint(i), prober(ok), timing})
+		}
+		if err := s.SetAll(items); err == nil || !strings.Contains(err.Error(), "wrong") {
+			t.Errorf("error %v", err)
+		}
+		if got := len(s.States()); got != n {
+			t.Fatalf("%d monitors are there, want %d", got, n)
+		}
+		began := time.Now()
+		time.Sleep(n*SpreadEach + maxGrain)
+		synctest.Wait()
+		seconds := map[int]int{}
+		for i := range n {
+			all := rec.of(fmt.Sprint(i))
+			if len(all) != 1 {
+				t.Fatalf("%d: %d probes", i, len(all))
+			}
+			seconds[int(all[0].At.Sub(began)/time.Second)]++
+		}
+		for second, count := range seconds {
+			if limit := 3 * int(time.Second/SpreadEach) / 2; count > limit {
+				t.Errorf("%d probes began in second %d, want at most %d", count, second, limit)
+			}
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestTrigger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec recorder
@@ -508,7 +551,7 @@ func TestBusy(t *testing.T) {
 			set(t, s, fmt.Sprint(i), prober(hang), minute)
 		}
 		stop := start(t, s)
-		time.Sleep(Spread + time.Second)
+		time.Sleep((MaxOutstanding+10)*SpreadEach + time.Second)
 		refused := 0
 		for i := range MaxOutstanding + 10 {
 			for _, r := range rec.of(fmt.Sprint(i)) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +25,7 @@ type params struct {
 	min    int
 	max    int
 
-	pattern *regexp.Regexp
+	pattern pattern
 }
 
 // Type counts the processes whose command line matches a pattern.
@@ -58,17 +57,13 @@ var Type = monitor.Define(monitor.Spec[params]{
 	New:     func(p params, _ monitor.Env) (monitor.Prober, error) { return &prober{params: p}, nil },
 })
 
-// compile turns match into a regular expression.
+// compile makes a pattern of match.
 func (p *params) compile() (err error) {
-	text := p.match
 	if !p.regexp {
-		parts := strings.Split(p.match, "*")
-		for i := range parts {
-			parts[i] = regexp.QuoteMeta(parts[i])
-		}
-		text = "(?s)^" + strings.Join(parts, ".*") + "$" // . matches line feeds, too
+		p.pattern = newGlob(p.match)
+		return nil
 	}
-	p.pattern, err = regexp.Compile(text)
+	p.pattern, err = regexp.Compile(p.match)
 	return err
 }
 
@@ -148,8 +143,12 @@ func (p *prober) search(ctx context.Context) ([]proc.ID, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	// Thousands that search at once must not keep everything else waiting.
+	select {
+	case searching <- struct{}{}:
+		defer func() { <-searching }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	var found []proc.ID
 	for _, l := range all {
@@ -160,6 +159,9 @@ func (p *prober) search(ctx context.Context) ([]proc.ID, error) {
 	}
 	return found, nil
 }
+
+// searching bounds how many probes go through a census at the same time.
+var searching = make(chan struct{}, 2)
 
 // announced reports whether the process is dying, although it is still there.
 func announced(id proc.ID) bool {
