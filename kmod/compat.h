@@ -2,9 +2,10 @@
 /*
  * clpka on kernels from 2.6.18 on. The rest of the module is written against
  * current mainline; every test of a version is here. Each shim names the first
- * mainline version that does not need it. Shims are macros, most of them over
- * names of our own, so a distribution that has taken a function back into an
- * older kernel does no harm: no case here knows a distribution.
+ * mainline version that does not need it, and the commit where it is known. What
+ * mainline has as a macro is asked for by name, so that a distribution's backport is
+ * used; what it has as a function is covered by a macro, after the headers, so that a
+ * backport does no harm. No case here knows a distribution.
  */
 #ifndef _CLPKA_COMPAT_H
 #define _CLPKA_COMPAT_H
@@ -55,10 +56,10 @@
 #define false 0
 #endif
 
-#ifndef READ_ONCE		/* 3.19 */
+#ifndef READ_ONCE		/* 3.19 (230fa253df63) */
 #define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
 #endif
-#ifndef WRITE_ONCE		/* 3.19; ASSIGN_ONCE with other arguments for a while */
+#ifndef WRITE_ONCE		/* 3.19 (43239cbe79fc); before it ASSIGN_ONCE for a while */
 #define WRITE_ONCE(x, v)	(*(volatile typeof(x) *)&(x) = (v))
 #endif
 
@@ -159,7 +160,7 @@ static inline void clpka_atomic64_inc(struct clpka_atomic64 *v)
 
 /* -- time and CPUs ---------------------------------------------------------- */
 
-#if CLPKA_BEFORE(3, 17, 0)	/* not safe against an NMI before */
+#if CLPKA_BEFORE(3, 17, 0)	/* 4396e058c52e; not safe against an NMI before */
 static inline u64 clpka_mono_ns(void)
 {
 	struct timespec ts;
@@ -174,10 +175,10 @@ static inline u64 clpka_mono_ns(void)
 #if CLPKA_BEFORE(2, 6, 21)
 #define HRTIMER_MODE_REL	HRTIMER_REL
 #endif
-#if CLPKA_BEFORE(2, 6, 31)	/* timers did not migrate before */
+#if CLPKA_BEFORE(2, 6, 31)	/* 597d0275736d; timers did not migrate before */
 #define HRTIMER_MODE_REL_PINNED	HRTIMER_MODE_REL
 #endif
-#if CLPKA_BEFORE(5, 4, 0)	/* PREEMPT_RT was out of tree: softirq there */
+#if CLPKA_BEFORE(5, 4, 0)	/* ae6683d81589; PREEMPT_RT was out of tree: softirq there */
 #define HRTIMER_MODE_REL_PINNED_HARD HRTIMER_MODE_REL_PINNED
 #endif
 
@@ -185,7 +186,7 @@ static inline u64 clpka_mono_ns(void)
 #define hrtimer_set_expires(t, at) ((t)->expires = (at))
 #endif
 
-#if CLPKA_BEFORE(6, 13, 0)
+#if CLPKA_BEFORE(6, 13, 0)	/* 908a1d775422 */
 static inline void clpka_hrtimer_setup(struct hrtimer *timer,
 				       enum hrtimer_restart (*fn)(struct hrtimer *),
 				       clockid_t clock, enum hrtimer_mode mode)
@@ -197,13 +198,13 @@ static inline void clpka_hrtimer_setup(struct hrtimer *timer,
 #define hrtimer_setup		clpka_hrtimer_setup
 #endif
 
-#if CLPKA_BEFORE(2, 6, 27)	/* retried on request */
+#if CLPKA_BEFORE(2, 6, 27)	/* 15c8b6c1aaaf; retried on request */
 #define on_each_cpu(fn, data, wait) on_each_cpu(fn, data, 0, wait)
 #endif
 
 /* -- work queues and power --------------------------------------------------- */
 
-#if CLPKA_BEFORE(2, 6, 20)	/* work functions took any pointer */
+#if CLPKA_BEFORE(2, 6, 20)	/* 65f27f38446e; work functions took any pointer */
 #undef DECLARE_WORK
 #define DECLARE_WORK(name, fn) \
 	struct work_struct name = __WORK_INITIALIZER(name, (void (*)(void *))(fn), NULL)
@@ -213,8 +214,8 @@ static inline void clpka_hrtimer_setup(struct hrtimer *timer,
 #endif
 
 /*
- * 2.6.23 (b10d911749d3); without them a suspend longer than the timeout fires. Where
- * nothing sleeps they are macros that do not use their argument, up to 2.6.3x.
+ * 2.6.23; without them a suspend longer than the timeout fires. Where nothing sleeps,
+ * old kernels have macros that do not use their argument.
  */
 #if !defined(PM_HIBERNATION_PREPARE) || !defined(CONFIG_PM_SLEEP)
 #undef register_pm_notifier
@@ -233,7 +234,7 @@ static inline void clpka_hrtimer_setup(struct hrtimer *timer,
 #define PM_POST_RESTORE		0x0006
 #endif
 
-#ifndef SYS_OFF_PRIO_LOW	/* 5.19 (14c5678720bd); before, what fails to power off halts */
+#ifndef SYS_OFF_PRIO_LOW	/* 5.19 (232edc2f72f5); before, what fails to power off halts */
 struct sys_off_data;
 struct sys_off_handler;
 
@@ -311,7 +312,7 @@ static inline void clpka_sysrq_w(void)
 	struct device_attribute dev_attr_##name = __ATTR(name, 0444, name##_show, NULL)
 #endif
 
-#if CLPKA_BEFORE(5, 10, 0)
+#if CLPKA_BEFORE(5, 10, 0)	/* 2efc459d06f1 */
 #define sysfs_emit(buf, fmt, ...) scnprintf(buf, PAGE_SIZE, fmt, ##__VA_ARGS__)
 #endif
 
@@ -345,23 +346,23 @@ static inline int clpka_misc_register(struct miscdevice *misc, const struct attr
 #define kobject_uevent_env(kobj, action, env) ((void)(env), kobject_uevent(kobj, action))
 #endif
 
-/* -- kfuncs: 6.0 for their flags, and the kernel's own types in the headers ----- */
+/* -- kfuncs: 6.0 for their flags (a4703e318432), and types in the headers -------- */
 
 #if defined(CONFIG_DEBUG_INFO_BTF_MODULES) && !CLPKA_BEFORE(6, 0, 0)
 #include <linux/btf.h>
 #include <linux/btf_ids.h>
 #include <linux/irq_work.h>
 #define CLPKA_HAVE_KFUNCS
-#ifndef __bpf_kfunc		/* 6.3 */
+#ifndef __bpf_kfunc		/* 6.3 (57e7c169cd6a) */
 #define __bpf_kfunc		__used noinline
 #endif
-#ifndef __bpf_kfunc_start_defs	/* 6.7 */
+#ifndef __bpf_kfunc_start_defs	/* 6.7 (391145ba2acc) */
 #define __bpf_kfunc_start_defs() \
 	__diag_push(); \
 	__diag_ignore_all("-Wmissing-prototypes", "called from eBPF, found by BTF")
 #define __bpf_kfunc_end_defs()	__diag_pop()
 #endif
-#ifndef BTF_KFUNCS_START	/* 6.9 */
+#ifndef BTF_KFUNCS_START	/* 6.9 (6f3189f38a3e) */
 #define BTF_KFUNCS_START	BTF_SET8_START
 #define BTF_KFUNCS_END		BTF_SET8_END
 #endif

@@ -100,6 +100,12 @@ func (i Info) String() string {
 // Can reports whether the engine supports a.
 func (i Info) Can(a Action) bool { return slices.Contains(i.Actions, a) }
 
+// A Noter is an Engine that keeps words for the operator: they are printed, and dumped
+// where the kernel dumps its log, when it fires. A note replaces the one before.
+type Noter interface {
+	Note(text string) error
+}
+
 // A Request is how a countdown is to be armed.
 type Request struct {
 	Timeout    time.Duration // from the last ping to the action; must be positive

@@ -11,7 +11,11 @@ import (
 	"shisa/ctl/keepalive/drivers/clpka"
 )
 
-// engine goes through the Go driver on the real module and compares with sysfs.
+// driverNote is what the driver leaves with the module.
+const driverNote = "written by the driver"
+
+// engine goes through the Go driver on the real module and compares with sysfs. In the
+// end it lets the countdown run out, with action none and a note.
 func engine([]string) error {
 	e := clpka.Open("/", device)
 	r := keepalive.Request{Timeout: 1500 * time.Millisecond, Action: keepalive.Panic, Pretimeout: keepalive.Messaging, Before: 250 * time.Millisecond}
@@ -27,7 +31,12 @@ func engine([]string) error {
 	if err := e.Disarm(); err != nil {
 		return err
 	}
-	return errors.Join(err, attribute("state", "inactive"))
+	err = errors.Join(err, attribute("state", "inactive"))
+	const short = 300 * time.Millisecond
+	_, armed := e.Arm(keepalive.Request{Timeout: short, Action: keepalive.None})
+	noted := e.Note(driverNote)
+	time.Sleep(2 * short)
+	return errors.Join(err, armed, noted, attribute("state", "expired"), e.Disarm())
 }
 
 // attribute compares one of the module's attributes.

@@ -3,6 +3,7 @@ package guard
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,46 @@ func (s *sim) run(t beat.Time, interval time.Duration, each func()) bool {
 		}
 	}
 	return false
+}
+
+// A notebook is an engine that keeps words.
+type notebook struct {
+	*keepalivetest.Fake
+	notes []string
+}
+
+func (n *notebook) Note(text string) error {
+	n.notes = append(n.notes, text)
+	return nil
+}
+
+// TestNote lets a beat stop, come back, and stop for good: each time the engine is told
+// once which one it is.
+func TestNote(t *testing.T) {
+	s := newSim(t, 4*time.Second, 0, rule{fresh: time.Second}, 0)
+	n := &notebook{Fake: s.post.engine.(*keepalivetest.Fake)}
+	s.post.engine = n
+	loop := s.slot("loop", 10*time.Second)
+	other := s.slot("other", 100*time.Second)
+	both := func() { loop.Beat(); other.Beat() }
+	both()
+	for i := range 2 {
+		if s.run(s.now.Add(20*time.Second), time.Second, both) || len(n.notes) != i {
+			t.Fatalf("while all beats come: %q", n.notes)
+		}
+		s.run(loop.Last().Add(8*time.Second), time.Second, other.Beat)
+	}
+	if !s.run(s.now.Add(time.Hour), time.Second, other.Beat) {
+		t.Fatal("it never fired")
+	}
+	for _, note := range n.notes {
+		if !strings.Contains(note, "beat loop was last seen") || !strings.Contains(note, "its limit is 10000 ms") {
+			t.Errorf("note %q", note)
+		}
+	}
+	if len(n.notes) != 2 {
+		t.Errorf("got %d notes, want 2: %q", len(n.notes), n.notes)
+	}
 }
 
 func TestFiresExactlyAtTheLimit(t *testing.T) {

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"fmt"
 	"math"
 	"runtime"
 	"runtime/debug"
@@ -162,11 +163,13 @@ func (p *post) round(clock func() beat.Time) beat.Time {
 		due = p.last.Add(p.every())
 	}
 	cell.Timeout.Store(int64(timeout))
-	cell.State.Store(cellPinged)
 	if now > until.Add(tolerance) {
-		cell.State.Store(cellWithheld)
+		if cell.State.Swap(cellWithheld) != cellWithheld {
+			p.note(now)
+		}
 		return now.Add(minPeriod) // a beat that comes back at the last moment counts
 	}
+	cell.State.Store(cellPinged)
 	if due > now {
 		next = min(next, due)
 	}
@@ -185,6 +188,28 @@ func (p *post) until(now beat.Time) beat.Time {
 		return p.hold
 	}
 	return p.scene.rule().judge(p.scene.page.Load(), now, &p.gaps, p.granted.Timeout, p.guard.Margin).until
+}
+
+// note leaves why no ping comes any more with an engine that keeps words.
+func (p *post) note(now beat.Time) {
+	n, ok := p.engine.(keepalive.Noter)
+	if !ok {
+		return
+	}
+	text := "no pings: shutdown is guarded"
+	if p.scene.mode.Load() != never {
+		page := p.scene.page.Load()
+		v := p.scene.rule().judge(page, now, &p.gaps, p.granted.Timeout, p.guard.Margin)
+		name := "of the daemon"
+		var b beat.Reading
+		if v.slot >= 0 && page.Read(v.slot, &b) {
+			name = b.Name()
+		}
+		text = fmt.Sprintf("no pings: beat %s was last seen %d ms ago, its limit is %d ms", name, v.age.Milliseconds(), v.limit.Milliseconds())
+	}
+	if err := n.Note(text); err != nil {
+		p.failed(err)
+	}
 }
 
 // every returns the distance between two pings. A BMC is fed at half its

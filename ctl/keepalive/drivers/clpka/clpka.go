@@ -1,6 +1,6 @@
 // Package clpka drives our own kernel module: the watchdog API through package
 // wdt, and what that API lacks through the calls of kmod/include/clpka.h, that is
-// timeouts in milliseconds, the action, and reading back all of it.
+// timeouts in milliseconds, the action, reading back all of it, and a note.
 package clpka
 
 import (
@@ -110,8 +110,32 @@ func config(r keepalive.Request) uapi.Config {
 	return c
 }
 
-func setConfig(fd int, c *uapi.Config) error {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uapi.IoctlSetconfig, uintptr(unsafe.Pointer(c)))
+// Note leaves words that the module prints when it fires. What is longer than
+// [uapi.NoteMax] bytes is cut. It fails with [keepalive.ErrNotArmed] while the device
+// is not held.
+func (e *Engine) Note(text string) error {
+	fd := e.FD()
+	if fd < 0 {
+		return fmt.Errorf("leave a note with %s: %w", e.device, keepalive.ErrNotArmed)
+	}
+	n := note(text)
+	if err := ioctl(fd, uapi.IoctlSetnote, &n); err != nil {
+		return fmt.Errorf("leave a note with %s: %w", e.device, err)
+	}
+	return nil
+}
+
+// note is text in the module's form.
+func note(text string) uapi.Note {
+	var n uapi.Note
+	n.Length = uint32(copy(n.Text[:], text))
+	return n
+}
+
+func setConfig(fd int, c *uapi.Config) error { return ioctl(fd, uapi.IoctlSetconfig, c) }
+
+func ioctl[T any](fd int, request uintptr, arg *T) error {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(arg)))
 	if errno != 0 {
 		return errno
 	}

@@ -70,8 +70,21 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
+func TestNote(t *testing.T) {
+	for _, text := range []string{"", "beat decide is missing", strings.Repeat("x", uapi.NoteMax), strings.Repeat("x", uapi.NoteMax+1)} {
+		n := note(text)
+		want := text[:min(len(text), uapi.NoteMax)]
+		if got := string(n.Text[:n.Length]); got != want {
+			t.Errorf("%d bytes: got %q", len(text), got)
+		}
+	}
+}
+
 func TestArmWithoutDevice(t *testing.T) {
 	e := Open(t.TempDir(), "/dev/clpka")
+	if err := e.Note("nobody reads it"); !errors.Is(err, keepalive.ErrNotArmed) {
+		t.Errorf("note: got %v, want %v", err, keepalive.ErrNotArmed)
+	}
 	_, err := e.Arm(keepalive.Request{Timeout: time.Second, Action: keepalive.Panic})
 	if !errors.Is(err, keepalive.ErrAbsent) {
 		t.Errorf("got %v, want %v", err, keepalive.ErrAbsent)
