@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"shisa/bpf"
 	"shisa/ctl/config"
 	"shisa/ctl/monitor/types"
 	"shisa/ctl/recovery"
@@ -94,7 +95,7 @@ func TestModelNamesWhatThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := []string{"target", "type", "none"}
+	known := append(bpf.Witnesses(), "target", "type", "none")
 	for _, typ := range types.All() {
 		known = append(known, typ.Name)
 	}

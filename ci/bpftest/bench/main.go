@@ -27,11 +27,15 @@ import (
 func main() {
 	deaths := flag.Int("deaths", 1000, "processes to kill for each source")
 	hot := flag.Bool("hot-path", false, "measure the cost on the hot path only")
+	asleep := flag.Int("asleep", 0, "be so many tasks that sleep, for another one that measures")
 	flag.Parse()
 	err := error(nil)
-	if *hot {
+	switch {
+	case *asleep > 0:
+		sleepers(*asleep)
+	case *hot:
 		err = hotPath(bpf.Open(bpf.Options{}))
-	} else {
+	default:
 		err = run(*deaths)
 	}
 	if err != nil {
@@ -64,13 +68,18 @@ func run(deaths int) error {
 	if err := each("idle"); err != nil {
 		return err
 	}
-	release := load(2 * runtime.NumCPU())
+	release := load(2*runtime.NumCPU(), spin)
 	err = each("loaded")
+	if err == nil {
+		stop := load(runtime.NumCPU(), write)
+		err = pinger("stressed", deaths) // by I/O, too
+		stop()
+	}
 	release()
 	if err != nil {
 		return err
 	}
-	return errors.Join(scans(set.Tasks), hotPath(set))
+	return errors.Join(scans(set.Tasks), wholeSet(set), hotPath(set))
 }
 
 // realtime runs f on a thread of its own, of the keeper's kind.
@@ -115,6 +124,14 @@ func latencies(state string, deaths int, kernel exits.Source) error {
 		if err != nil {
 			return err
 		}
+		aim := "-"
+		if name == "kernel" {
+			aim = "0"
+		}
+		line(fmt.Sprintf("death_%s_%s_lost", name, state), float64(n-len(took)), "deaths", aim, "-")
+		if len(took) == 0 {
+			continue
+		}
 		if name == "kernel" {
 			for q, aim := range map[float64]string{0.5: "-", 0.99: "<=250", 0.999: "<=1000"} {
 				at := notice[min(len(notice)-1, int(q*float64(len(notice))))]
@@ -129,6 +146,11 @@ func latencies(state string, deaths int, kernel exits.Source) error {
 	return nil
 }
 
+// beginning is enough for a source to begin, and for a scan to have seen what lives.
+const beginning = 2 * time.Second
+
+// measure lets as many processes die and returns how long after that the source told
+// of each, and how long after the source's own time, sorted; those lost are left out.
 func measure(source exits.Source, pidfds *exits.Pidfds, add bool, deaths int) (took, notice []time.Duration, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	type news struct {
@@ -141,7 +163,7 @@ func measure(source exits.Source, pidfds *exits.Pidfds, add bool, deaths int) (t
 	wg.Go(func() { failed = source.Watch(ctx, func(e exits.Exit) { notices <- news{e, time.Now()} }) })
 	defer wg.Wait()
 	defer cancel()
-	for range deaths {
+	for i := -1; i < deaths; i++ {
 		cmd := exec.Command("sleep", "1000")
 		if err := cmd.Start(); err != nil {
 			return nil, nil, err
@@ -155,19 +177,22 @@ func measure(source exits.Source, pidfds *exits.Pidfds, add bool, deaths int) (t
 				return nil, nil, err
 			}
 		}
+		if i < 0 {
+			time.Sleep(beginning) // the first is not counted: it shows that the source listens
+		}
 		time.Sleep(2 * time.Millisecond) // it sleeps, the reader too
 		begin := time.Now()
 		cmd.Process.Kill()
 		timeout := time.After(20 * time.Second)
-		for found := false; !found; {
+		for waiting := true; waiting; {
 			select {
 			case n := <-notices:
-				if found = n.PID == cmd.Process.Pid; found {
+				if waiting = n.PID != cmd.Process.Pid; !waiting && i >= 0 {
 					took = append(took, n.handled.Sub(begin))
 					notice = append(notice, n.handled.Sub(n.At))
 				}
 			case <-timeout:
-				return nil, nil, fmt.Errorf("%s: a death was lost", source.Name())
+				waiting = false // lost
 			}
 		}
 		cmd.Wait()
@@ -177,19 +202,25 @@ func measure(source exits.Source, pidfds *exits.Pidfds, add bool, deaths int) (t
 	return took, notice, failed
 }
 
-// load keeps n processes spinning until the returned function is called.
-func load(n int) func() {
+// What a load does, as scripts.
+const (
+	spin  = "while :; do :; done"
+	write = `f=$(mktemp); trap 'rm -f "$f"; exit' TERM; while :; do dd if=/dev/zero of="$f" bs=1M count=32 conv=fsync status=none; done`
+)
+
+// load keeps n processes at work until the returned function is called.
+func load(n int, script string) func() {
 	var all []*exec.Cmd
 	for range n {
-		cmd := exec.Command("sh", "-c", "while :; do :; done")
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		cmd := exec.Command("sh", "-c", script)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 		if cmd.Start() == nil {
 			all = append(all, cmd)
 		}
 	}
 	return func() {
 		for _, cmd := range all {
-			cmd.Process.Kill()
+			cmd.Process.Signal(syscall.SIGTERM)
 			cmd.Wait()
 		}
 	}
