@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"shisa/ci/vm"
@@ -60,6 +61,11 @@ func (a *act) question(ctx context.Context) error {
 	switch {
 	case verdict != nil && a.Fault.Reset && seen == nothing:
 		return a.look(ctx)
+	case verdict != nil && !a.Fault.Reset && !a.Fault.Feeder && strings.HasSuffix(seen, vm.KindReset):
+		if err := a.waitBoot(ctx); err != nil {
+			return err
+		}
+		return a.askWhy(ctx, panicked(seen))
 	case verdict != nil:
 		return nil // the judge says it
 	case a.Fault.Reset && a.Fault.Feeder:

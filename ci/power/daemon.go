@@ -173,7 +173,10 @@ func (a *act) askWhy(ctx context.Context, panicked bool) error {
 	if panicked {
 		want = []string{"kernel-panic"}
 	}
-	if !slices.Contains(want, a.result.Cause) {
+	switch {
+	case !a.Fault.Reset: // that it was reset is the error, this is what it says to that
+		return fmt.Errorf("shisa says why: %s", compact(said))
+	case !slices.Contains(want, a.result.Cause):
 		return fmt.Errorf("shisa names the cause %q; %s is right: %s", a.result.Cause, strings.Join(want, " or "), compact(said))
 	}
 	return nil
