@@ -14,7 +14,7 @@ const harness = "(typepermissive init_t)\n(typepermissive initrc_t)\n"
 
 // label installs shisa and its policy module into a root and labels its files, as an
 // administrator would have done before the machine was booted with SELinux. The
-// policy of the distribution does not let its own logind start without PAM.
+// logind of so small a system does not start under the policy of its distribution.
 const label = `set -e
 dpkg -i /root/shisa.deb
 cp /root/shisa.toml /etc/shisa/shisa.toml
