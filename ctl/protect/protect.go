@@ -18,6 +18,7 @@ import (
 	"shisa/ctl/beat"
 	"shisa/ctl/config"
 	"shisa/ctl/event"
+	"shisa/ctl/keepalive"
 	"shisa/ctl/keepalive/choose"
 	"shisa/ctl/keeper"
 	"shisa/ctl/stall"
@@ -209,6 +210,7 @@ func (p *Protect) arm(ctx context.Context) {
 	if same {
 		status, err = p.client.Attach(ctx)
 	} else {
+		p.foresee(ctx, chosen, orders)
 		status, err = p.client.Arm(ctx, orders)
 	}
 	if errors.Is(err, keeper.ErrAbsent) {
@@ -258,6 +260,33 @@ func (p *Protect) decide(ctx context.Context, m *config.Model, may bool, pid int
 		o.Guards = keeper.Guards(chosen)
 	}
 	return chosen, o
+}
+
+// foresight is how long arming waits for the record that it is about to happen.
+const foresight = time.Second
+
+// foresee records what is about to be armed: from then on it may fire before anything
+// else gets to the disk, and whoever asks why must not be told of another program.
+// What was granted is recorded after it. A disk that hangs does not keep it from arming.
+func (p *Protect) foresee(ctx context.Context, chosen choose.Result, o keeper.Orders) {
+	if len(o.Guards) == 0 { // nothing may be armed, the choice is what would be made
+		return
+	}
+	record := store.Armed{Reason: "about to be armed"}
+	for _, c := range chosen.Choices() {
+		if c.Info.Driver == "none" {
+			continue
+		}
+		record.Engines = append(record.Engines, armedEngine(keeper.Engine{Role: c.Role, Driver: c.Info.Driver, Device: c.Info.Device, Identity: c.Info.Identity,
+			Hardware: c.Info.Hardware, NoWayOut: c.Info.NoWayOut,
+			Granted: keepalive.Granted{Timeout: c.Request.Timeout, Action: c.Request.Action}}, "user space"))
+	}
+	if len(record.Engines) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, foresight)
+	defer cancel()
+	p.record(ctx, record)
 }
 
 // announce tells what became of the orders, and records it.

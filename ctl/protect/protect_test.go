@@ -232,6 +232,9 @@ func TestLife(t *testing.T) {
 	if last := b.armed[len(b.armed)-1]; len(last.Engines) != 2 || last.Engines[0].Guards != "user space" {
 		t.Errorf("recorded %+v", last)
 	}
+	if before := b.armed[0]; len(b.armed) != 2 || before.Reason != "about to be armed" || len(before.Engines) != 2 || before.Engines[1].Device != b.armed[1].Engines[1].Device {
+		t.Errorf("recorded before it was armed: %+v", b.armed)
+	}
 
 	b.Configure(t.Context(), model(), "")
 	b.wantDone("configured as before")
