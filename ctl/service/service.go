@@ -106,6 +106,17 @@ func parse(args []string, errOut io.Writer) (flags, error) {
 		fmt.Fprintf(errOut, "shisad: unexpected argument %q; see shisad -help\n", set.Arg(0))
 		return f, errors.New("usage")
 	}
+	// Others are told of these paths, who are somewhere else.
+	for _, path := range []*string{&f.config, &f.run, &f.state} {
+		if *path == "" {
+			continue
+		}
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			fmt.Fprintln(errOut, "shisad:", err)
+			return f, err
+		}
+	}
 	return f, nil
 }
 
