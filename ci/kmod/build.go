@@ -14,20 +14,19 @@ import (
 	"shisa/ci/vm"
 )
 
-// newRig gets a kernel and builds the modules for it. Work is a scratch folder.
-func newRig(ctx context.Context, source vm.Source, work string) (*rig, error) {
+// newRig gets a kernel and builds the modules for it.
+func newRig(ctx context.Context, source vm.Source) (*rig, error) {
 	k, err := vm.Fetch(ctx, source, false)
 	if err != nil {
 		return nil, err
 	}
 	clpka, err1 := kbuild.Module(ctx, k, "kmod", "clpka")
 	faults, err2 := kbuild.Module(ctx, k, "ci/kmod/faults", "faults")
-	files, err3 := guestFiles(ctx, work)
-	return &rig{kernel: k, clpka: clpka, faults: faults, files: files}, errors.Join(err1, err2, err3)
+	return &rig{kernel: k, clpka: clpka, faults: faults}, errors.Join(err1, err2)
 }
 
 // guestFiles returns what guests get beside the module: the eBPF program, where there
-// is a compiler for it, and our tool as a 32-bit program.
+// is a compiler for it, and our tool as a 32-bit program. Work is a scratch folder.
 func guestFiles(ctx context.Context, work string) (map[string]vm.File, error) {
 	object, tool := filepath.Join(work, "kfunc.bpf.o"), filepath.Join(work, "guest32")
 	if _, err := os.Stat(tool); err != nil {
