@@ -91,7 +91,7 @@ func exitCode(err error) int {
 		return ExitUsage
 	case api.NotFound, api.BadMethod, api.TooLarge, api.OutOfTime, api.Internal:
 	}
-	if errors.Is(err, errUsage) || strings.HasPrefix(err.Error(), "unknown ") || strings.Contains(err.Error(), "arg(s)") {
+	if errors.Is(err, errUsage) || strings.HasPrefix(err.Error(), "unknown ") {
 		return ExitUsage
 	}
 	return ExitFailed
@@ -122,7 +122,31 @@ func (a *app) root() *cobra.Command {
 	root.SetHelpCommand(a.help(root))
 	root.AddCommand(a.operate()...)
 	a.complete(root)
+	sayHow(root)
 	return root
+}
+
+// sayHow has every command below c that is given too few or too many words say how
+// it is written.
+func sayHow(c *cobra.Command) {
+	for _, below := range c.Commands() {
+		sayHow(below)
+	}
+	check := c.Args
+	if check == nil || c.HasSubCommands() {
+		return
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		err := check(c, args)
+		if err == nil || errors.Is(err, errUsage) {
+			return err
+		}
+		what := "write " + strings.TrimSuffix(c.UseLine(), " [flags]")
+		if strings.HasPrefix(err.Error(), "invalid argument") { // a word that is none of those that it takes
+			what = err.Error()
+		}
+		return fmt.Errorf("%s; see %s --help: %w", what, c.CommandPath(), errUsage)
+	}
 }
 
 func (a *app) versionCmd() *cobra.Command {

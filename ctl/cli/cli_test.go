@@ -270,6 +270,20 @@ func TestMistakesInAConfiguration(t *testing.T) {
 	}
 }
 
+// TestWordsMissing: who gives too few or too many words is told how it is written.
+func TestWordsMissing(t *testing.T) {
+	for line, want := range map[string]string{
+		"type doc":         "shisa: write shisa type doc NAME; see shisa type doc --help\n",
+		"status more":      "shisa: write shisa status; see shisa status --help\n",
+		"config check a b": "shisa: write shisa config check [FILE]; see shisa config check --help\n",
+	} {
+		code, out, errOut := shisa("", strings.Fields(line)...)
+		if code != ExitUsage || out != "" || errOut != want {
+			t.Errorf("%s: exit %d, %q, %q", line, code, out, errOut)
+		}
+	}
+}
+
 // TestCheckOfWhatIsNotThere: a script that is named and not there is a mistake
 // like any other, and such a configuration is not called good.
 func TestCheckOfWhatIsNotThere(t *testing.T) {

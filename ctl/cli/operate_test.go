@@ -52,7 +52,7 @@ func TestOperate(t *testing.T) {
 			"  <  16.8ms         1  #\n"},
 		{args: "speed high", out: "Processor speed: high.\n"},
 		{args: "speed", out: "Processor speed: auto.\n"},
-		{args: "speed fast", code: ExitFailed, says: "fast"},
+		{args: "speed fast", code: ExitUsage, says: "fast"},
 		{args: "service", code: ExitUsage, says: "needs a command"},
 	} {
 		code, out, errOut := shisa(socket, strings.Fields(c.args)...)

@@ -22,13 +22,19 @@ func braked(m *config.Model, brake string) *config.Model {
 	return &c
 }
 
-// tendBrake follows the operator's brake until ctx is done. The file system may
-// hang: nobody waits for this.
+// tendBrake follows the operator's brake until ctx is done.
 func (d *Daemon) tendBrake(ctx context.Context) {
+	found := make(chan string, 1)
 	for {
 		select {
 		case <-time.After(brakeEvery):
-			d.follow(ctx, d.parts.Actor.Brake())
+		case <-ctx.Done():
+			return
+		}
+		go func() { found <- d.parts.Actor.Brake() }() // a file system may hang
+		select {
+		case brake := <-found:
+			d.follow(ctx, brake)
 		case <-ctx.Done():
 			return
 		}

@@ -266,7 +266,7 @@ func (m *Machine) actEnded(f *finalAct, failure string) {
 		return
 	}
 	next, ok := f.action.Harder()
-	name := "none is left; an armed countdown is no longer pinged"
+	name := "none is left, the machine stays up"
 	if ok {
 		name = string(next)
 	}
