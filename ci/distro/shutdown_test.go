@@ -134,16 +134,19 @@ func (s *server) awaitWord(words int) time.Time {
 	return time.Now()
 }
 
-// lastJournal returns the end of the boot before, and what the keeper said, which
-// outlives the journal's service.
+// lastJournal returns the end of the boot before, and what the console said after that:
+// the keeper and the kernel outlive the journal's service.
 func (s *server) lastJournal() string {
 	s.t.Helper()
-	var keeper strings.Builder
-	for line := range strings.Lines(s.Console()) {
-		if strings.Contains(line, "shisa-keeper:") {
-			keeper.WriteString(line)
-		}
-	}
+	_, end, _ := cutLast(s.Console(), guardWord)
 	return "the last boot said:\n" + strings.TrimSpace(s.sh("journalctl -b -1 --no-pager -o short-monotonic -n 60 || :")) +
-		"\nthe keeper said on the console:\n" + keeper.String()
+		"\nfrom the guard on the console said:\n" + strings.Join(strings.SplitAfterN(end, "\n", 40), "")
+}
+
+// cutLast is strings.Cut at the last place.
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
