@@ -51,6 +51,12 @@ func (r *reader) checkKeepalive() {
 	if k.Device != "" && k.Device == k.BackstopDevice {
 		r.add(at.at("backstop_device"), "keepalive.backstop_device", "%s is the device of the primary: each countdown needs one of its own", k.Device)
 	}
+	r.checkAction("action", k.Action, "method", k.Method, keepalive.ActionsOf(k.Method))
+	behind := k.Backstop
+	if behind == "auto" {
+		behind = "wdt" // hardware, all of which can do the same
+	}
+	r.checkAction("backstop_action", k.BackstopAction, "backstop", k.Backstop, keepalive.ActionsOf(behind))
 	if k.Pretimeout == keepalive.NoPretimeout {
 		if k.Before > 0 {
 			r.warn(at.at("pretimeout_before"), "keepalive.pretimeout_before", "has no effect with pretimeout = \"none\"")
@@ -64,6 +70,15 @@ func (r *reader) checkKeepalive() {
 		r.add(at.at("pretimeout_before"), "keepalive.pretimeout_before", "%s must be shorter than stall.timeout %s",
 			param.FormatDuration(k.Before), param.FormatDuration(r.m.Stall.Timeout))
 	}
+}
+
+// checkAction reports an action that no engine can do which the method may take.
+// With method none it has no effect.
+func (r *reader) checkAction(key string, a keepalive.Action, methodKey, method string, can []keepalive.Action) {
+	if method == "none" || slices.Contains(can, a) {
+		return
+	}
+	r.add(r.root.child("keepalive").at(key), "keepalive."+key, "%s is nothing that %s = %q can do; it can: %s", a, methodKey, method, keepalive.List(can))
 }
 
 // checkProtection warns of settings that take protection away, which must

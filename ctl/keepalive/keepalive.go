@@ -59,6 +59,25 @@ const (
 // Actions lists every action in order of severity.
 func Actions() []Action { return []Action{None, Reset, Panic, PowerOff, PowerCycle} }
 
+// ActionsOf lists the actions that an engine can do at most which a method of the
+// configuration may take, whatever the machine. What the very engine can do, its
+// Info says. Nil: the method is not known.
+func ActionsOf(method string) []Action {
+	switch method {
+	case "none":
+		return []Action{None}
+	case "softdog":
+		return []Action{Reset}
+	case "clpka", "keepalive":
+		return []Action{None, Reset, Panic, PowerOff}
+	case "wdt", "ipmi", "ipmiutil": // of the watchdog API only ipmi_watchdog lets one choose
+		return []Action{None, Reset, PowerOff, PowerCycle}
+	case "auto":
+		return Actions()
+	}
+	return nil
+}
+
 // A Pretimeout is the warning that an engine gives some time before it fires.
 type Pretimeout string
 
@@ -121,9 +140,9 @@ func (r Request) Check(i Info) error {
 	case r.Timeout <= 0:
 		return fmt.Errorf("timeout %v must be positive", r.Timeout)
 	case !i.Can(r.Action):
-		return fmt.Errorf("%s cannot %s; it can: %s", i, r.Action, join(i.Actions))
+		return fmt.Errorf("%s cannot %s; it can: %s", i, r.Action, List(i.Actions))
 	case r.Pretimeout != "" && r.Pretimeout != NoPretimeout && !slices.Contains(i.Pretimeouts, r.Pretimeout):
-		return fmt.Errorf("%s has no pretimeout %s; it has: %s", i, r.Pretimeout, join(append([]Pretimeout{NoPretimeout}, i.Pretimeouts...)))
+		return fmt.Errorf("%s has no pretimeout %s; it has: %s", i, r.Pretimeout, List(append([]Pretimeout{NoPretimeout}, i.Pretimeouts...)))
 	case r.Before < 0 || r.Before >= r.Timeout:
 		return fmt.Errorf("pretimeout %v must come before the timeout %v", r.Before, r.Timeout)
 	case i.MinTimeout > 0 && r.Timeout < i.MinTimeout, i.MaxTimeout > 0 && r.Timeout > i.MaxTimeout:
@@ -149,7 +168,8 @@ const (
 	Backstop Role = "backstop" // fires later by a margin, when the kernel itself is dead
 )
 
-func join[T ~string](items []T) string {
+// List writes actions or pretimeouts for the operator: "none, reset".
+func List[T ~string](items []T) string {
 	s := make([]string, len(items))
 	for i, item := range items {
 		s[i] = string(item)

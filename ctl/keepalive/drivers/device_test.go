@@ -3,6 +3,7 @@ package drivers_test
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -150,5 +151,21 @@ func eventLog(t *testing.T, b *ipmi.BMC) {
 	}
 	if now, err := b.LogTime(); err != nil || len(last) > 0 && now.Before(last[0].Time) {
 		t.Errorf("the log's clock shows %v, %v", now, err)
+	}
+}
+
+// TestActionsOf: a configuration is refused for what no engine of its method can
+// do, so that list must hold all that any engine says it can.
+func TestActionsOf(t *testing.T) {
+	for _, method := range drivers.Names() {
+		can := keepalive.ActionsOf(method)
+		for _, a := range open(t, method, "").Info().Actions {
+			if !slices.Contains(can, a) {
+				t.Errorf("%s can %s, which a configuration may not ask for", method, a)
+			}
+		}
+	}
+	if can := keepalive.ActionsOf("softdog"); slices.Contains(can, keepalive.Panic) {
+		t.Error("softdog is loaded with soft_panic=0 and cannot panic")
 	}
 }
