@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,11 +53,8 @@ func (r *reader) checkKeepalive() {
 		r.add(at.at("backstop_device"), "keepalive.backstop_device", "%s is the device of the primary: each countdown needs one of its own", k.Device)
 	}
 	r.checkAction("action", k.Action, "method", k.Method, keepalive.ActionsOf(k.Method))
-	behind := k.Backstop
-	if behind == "auto" {
-		behind = "wdt" // hardware, all of which can do the same
-	}
-	r.checkAction("backstop_action", k.BackstopAction, "backstop", k.Backstop, keepalive.ActionsOf(behind))
+	hardware := strings.Replace(k.Backstop, "auto", "wdt", 1) // all of which can do the same
+	r.checkAction("backstop_action", k.BackstopAction, "backstop", k.Backstop, keepalive.ActionsOf(hardware))
 	if k.Pretimeout == keepalive.NoPretimeout {
 		if k.Before > 0 {
 			r.warn(at.at("pretimeout_before"), "keepalive.pretimeout_before", "has no effect with pretimeout = \"none\"")
@@ -136,20 +134,11 @@ func (c *names) known(kind string, all map[string]int, name string, line int, ke
 		return true
 	}
 	text := ""
-	if n := nearest(name, all); n != "" {
+	if n := param.Nearest(name, slices.Sorted(maps.Keys(all))); n != "" { // sorted: one answer for equal distances
 		text = fmt.Sprintf("; did you mean %q?", n)
 	}
 	c.add(line, key, "there is no %s %q%s", kind, name, text)
 	return false
-}
-
-func nearest(name string, all map[string]int) string {
-	candidates := make([]string, 0, len(all))
-	for n := range all {
-		candidates = append(candidates, n)
-	}
-	slices.Sort(candidates) // one answer for equal distances
-	return param.Nearest(name, candidates)
 }
 
 // each calls f with every item of a list of names and its line; it warns of
