@@ -7,13 +7,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/util"
-
 	"shisa/bpf/timeline"
 	"shisa/ctl/api"
 	"shisa/ctl/config"
 	"shisa/ctl/daemon"
-	"shisa/ctl/log"
 	"shisa/ctl/protect"
 	"shisa/ctl/recovery"
 	"shisa/ctl/why"
@@ -110,25 +107,15 @@ func (p *process) goingDown(ctx context.Context) bool {
 	return down
 }
 
-// A guard tells the witnesses before it ends the judgement of beats, and systemd
-// after it.
+// A guard tells the witnesses before it ends the judgement of beats.
 type guard struct {
 	*protect.Protect
 	witness *witness.Witness
-	log     log.Logger
 }
 
 func (g guard) Shutdown(ctx context.Context, reason string) {
 	g.witness.Begin()
 	g.Protect.Shutdown(ctx, reason)
-	if !util.IsRunningSystemd() || !g.View().Shutdown.Armed {
-		return
-	}
-	within, cancel := context.WithTimeout(ctx, askLimit)
-	defer cancel()
-	if err := holdOff(within); err != nil {
-		g.log.Error("systemd may give the countdown of the shutdown another time", err, nil)
-	}
 }
 
 func (g guard) Disarm(ctx context.Context, reason string) error {

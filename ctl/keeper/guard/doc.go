@@ -27,7 +27,6 @@
 //	                        shutdown that is to be released on SIGTERM it stops
 //
 // The unit of the keeper is to have DefaultDependencies=no and no conflict with
-// shutdown.target: it then lives until systemd terminates everything, and
-// systemd-shutdown finds the device taken and does not replace our timeout by
-// its own RebootWatchdogSec.
+// shutdown.target: it then lives until systemd terminates everything, and beyond it
+// (see spare), so that nobody else gets hold of the device.
 package guard

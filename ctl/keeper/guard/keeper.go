@@ -61,7 +61,7 @@ func (k *Keeper) carryOut(r wire.Request, pid int) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	defer func() { v := k.view; k.shown.Store(&v) }()
+	defer k.show()
 	if r.Attach {
 		k.attach(pid)
 	}
@@ -81,6 +81,13 @@ func (k *Keeper) carryOut(r wire.Request, pid int) error {
 		return nil
 	}
 	return fmt.Errorf("request %d is not known", int(r.Verb))
+}
+
+// show publishes what was done, and lets the way down last as long as its countdown.
+func (k *Keeper) show() {
+	v := k.view
+	k.shown.Store(&v)
+	spare(k.state == wire.Down && !k.orders.ReleaseOnSIGTERM)
 }
 
 // arm guards as ordered. An engine that is armed already is re-armed in place,

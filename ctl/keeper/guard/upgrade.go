@@ -117,7 +117,7 @@ func inherit(fd int) (*wire.Handover, error) {
 func (k *Keeper) resume(h *wire.Handover) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	defer func() { v := k.view; k.shown.Store(&v) }()
+	defer k.show()
 	k.state, k.orders = h.State, h.Orders
 	k.scene.fresh.Store(int64(h.Orders.Fresh))
 	k.scene.absence.Store(int64(h.Orders.Absence))
