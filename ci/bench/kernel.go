@@ -43,7 +43,7 @@ func chronicler() (*chronicle, error) {
 	request = binary.NativeEndian.AppendUint64(request, 0) // seq, ack
 	request = binary.NativeEndian.AppendUint32(request, 4) // length of what follows, and no flags
 	request = binary.NativeEndian.AppendUint32(request, procListen)
-	if err := conn.SetReadBuffer(procBuffer); err == nil {
+	if err = conn.SetReadBuffer(procBuffer); err == nil {
 		_, err = conn.Send(netlink.Message{Header: netlink.Header{Type: netlink.Done}, Data: request})
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package witness
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,15 +74,10 @@ func TestSwitchedOff(t *testing.T) {
 // witnesses are at work, and takes them back.
 func TestConfigure(t *testing.T) {
 	w, h := running(t, Options{Settings: Settings{Off: []string{bpf.Exits, bpf.BlockIO, bpf.Beats, bpf.Blame}, Interval: 50 * time.Millisecond}})
-	spin := make(chan struct{})
-	defer close(spin)
+	var over atomic.Bool
+	defer over.Store(true)
 	go func() {
-		for {
-			select {
-			case <-spin:
-				return
-			default:
-			}
+		for !over.Load() { // a hog
 		}
 	}()
 	w.Configure(Settings{Interval: 20 * time.Millisecond, Stall: stall.Limits{Hog: time.Millisecond, Starved: time.Millisecond}})
