@@ -61,8 +61,7 @@ func (e *Engine) Arm(r keepalive.Request) (keepalive.Granted, error) {
 		return keepalive.Granted{}, err
 	}
 	fresh := e.FD() < 0
-	// The watchdog API rounds up to seconds and knows one action only.
-	if _, err := e.Engine.Arm(keepalive.Request{Timeout: r.Timeout, Action: keepalive.Reset}); err != nil {
+	if _, err := e.Engine.Arm(standard(r)); err != nil {
 		return keepalive.Granted{}, err
 	}
 	g, err := e.configure(r)
@@ -72,9 +71,15 @@ func (e *Engine) Arm(r keepalive.Request) (keepalive.Granted, error) {
 	return g, err
 }
 
+// standard is as much of r as the watchdog API can say: it rounds up to seconds, and
+// knows one action only.
+func standard(r keepalive.Request) keepalive.Request {
+	return keepalive.Request{Timeout: max(r.Timeout, time.Second), Action: keepalive.Reset}
+}
+
 // Adopt takes over fd, which the previous program image held.
 func (e *Engine) Adopt(fd int, r keepalive.Request) (keepalive.Granted, error) {
-	if _, err := e.Engine.Adopt(fd, keepalive.Request{Timeout: r.Timeout, Action: keepalive.Reset}); err != nil {
+	if _, err := e.Engine.Adopt(fd, standard(r)); err != nil {
 		return keepalive.Granted{}, err
 	}
 	return e.configure(r)
