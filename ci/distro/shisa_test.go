@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"shisa/ctl/api"
+	"shisa/ctl/why"
 )
 
 const (
@@ -168,8 +169,8 @@ func (s *server) show(unit, property string) string {
 	return s.sh("systemctl show -p %s --value %s", property, unit)
 }
 
-// why waits for the daemon and returns the cause that it names.
-func (s *server) why() string {
+// why waits for the daemon and returns what it says of the last boot.
+func (s *server) why() why.Verdict {
 	s.t.Helper()
 	s.await("an answer", func(api.Status) bool { return true })
 	var v api.Why
@@ -177,7 +178,7 @@ func (s *server) why() string {
 		s.t.Fatalf("shisa why --json: %v", err)
 	}
 	s.t.Logf("why: %s: %s", v.Boot.Cause, v.Boot.Summary)
-	return string(v.Boot.Cause)
+	return *v.Boot
 }
 
 // calm watches the guest for a while, in which it must not be reset.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"shisa/ci/vm"
+	"shisa/ctl/why"
 )
 
 const (
@@ -37,25 +38,26 @@ type descent struct {
 	start   string            // before the way down
 	command string
 	hangs   bool
-	cause   string
+	cause   why.Cause
 }
 
 // ways are tried one after the other on one guest: what hangs is forgotten by the
 // next boot, since it is only on the tmpfs or removed.
 var ways = []descent{
-	{name: "sound", command: "systemctl reboot", cause: "ordered"},
+	{name: "sound", command: "systemctl reboot", cause: why.Ordered},
 	{
 		name:  "service",
 		files: map[string]string{"/run/systemd/system/stubborn.service": stubborn},
 		start: "systemctl daemon-reload; systemctl start stubborn.service", command: "systemctl reboot",
-		hangs: true, cause: "shutdown-stall",
+		hangs: true, cause: why.ShutdownStall,
 	},
 	{
-		// After systemd has killed everybody, the keeper included: whoever takes the
-		// countdown over must not give it another time.
+		// After systemd has killed everybody but the keeper: nobody may give the
+		// countdown another time. Nothing can be written any more; that the machine was
+		// back sooner after the sound way gives it away.
 		name:  "after the last process",
 		files: map[string]string{lateHook: "#!/bin/sh\nexec sleep 1000\n"}, command: "systemctl reboot",
-		hangs: true, cause: "shutdown-stall",
+		hangs: true, cause: why.ShutdownStall,
 	},
 }
 
@@ -114,8 +116,12 @@ func (d descent) try(s *server) {
 	case !d.hangs && took > early:
 		s.t.Errorf("a sound shutdown took %v: was it ended by the countdown?\n%s", took, s.lastJournal())
 	}
-	if cause := s.why(); cause != d.cause {
-		s.t.Errorf("shisa why names %s, want %s\n%s", cause, d.cause, s.lastJournal())
+	v := s.why()
+	if v.Cause != d.cause {
+		s.t.Errorf("shisa why names %s, want %s\n%s", v.Cause, d.cause, s.lastJournal())
+	}
+	if !strings.Contains(v.Summary, "a reboot") {
+		s.t.Errorf("shisa why does not say that a reboot was ordered: %s", v.Summary)
 	}
 	for path := range d.files {
 		s.sh("rm -f %s", path)

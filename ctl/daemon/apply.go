@@ -245,10 +245,14 @@ func stopping(p *config.Plan) []string {
 // Shutdown stops every group and takes the machine down.
 func (d *Daemon) Shutdown(ctx context.Context, c api.ShutdownCommand) (api.Result, error) {
 	if c.How == api.GuardOnly {
-		if d.parts.GoingDown == nil || !d.parts.GoingDown(ctx) {
+		down := ""
+		if d.parts.GoingDown != nil {
+			down = d.parts.GoingDown(ctx)
+		}
+		if down == "" {
 			return api.Result{}, api.Errorf(api.Refused, "the operating system is not going down").Try("shisa shutdown takes it down, guarded")
 		}
-		d.systemGoesDown(ctx, "systemd", c.Reason)
+		d.systemGoesDown(ctx, down, "systemd", c.Reason)
 		if m := d.Model(); m.Mode != config.Protect || m.Shutdown.Watch != "always" {
 			return api.Result{Text: "The shutdown is not guarded: that takes mode protect and shutdown.watch always."}, nil
 		}

@@ -121,7 +121,7 @@ func TestNothingBeginsAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := begin(t, oneService, func(w *world) { w.target("web").slow = 30 * time.Second })
 		time.Sleep(time.Minute)
-		w.daemon.StopService(t.Context(), "test", "test", false)
+		w.daemon.StopService(t.Context(), "test", "test", "")
 		time.Sleep(time.Second)
 		_, group := w.daemon.Group(t.Context(), api.UnitCommand{Name: "g", Verb: api.StartUnit})
 		_, resource := w.daemon.Resource(t.Context(), api.UnitCommand{Name: "web", Verb: api.StartUnit})

@@ -57,7 +57,7 @@ type Parts struct {
 	Guard     Guard                                                   // countdowns; never nil
 	Actor     Actor                                                   // never nil
 	Rescue    func(context.Context) bool                              // the machine is in a rescue target; nil: never
-	GoingDown func(context.Context) bool                              // the operating system is on its way down; nil: never
+	GoingDown func(context.Context) string                            // where the operating system is on its way to: "reboot", "poweroff", "shutdown" if that is not known; empty: nowhere; nil: never
 	Reason    why.Verdict                                             // why the machine went down last
 	StillUp   bool                                                    // the machine did not go down since the service ran last: what runs is taken over
 	Doctor    func(context.Context) (api.Doctor, error)               // nil: nothing to say

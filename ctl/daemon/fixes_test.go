@@ -19,7 +19,7 @@ func TestFix026StopWithEveryOption(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := begin(t, strings.Replace(oneService, "[[group]]", limiter+"[[group]]", 1), nil)
 			time.Sleep(time.Minute)
-			w.daemon.StopService(t.Context(), "test", "test", false)
+			w.daemon.StopService(t.Context(), "test", "test", "")
 			if err := <-w.done; err != nil {
 				t.Errorf("%q: %v", limiter, err)
 			}

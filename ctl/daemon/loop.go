@@ -127,12 +127,12 @@ func (d *Daemon) leave(ctx context.Context, guarded bool) {
 }
 
 // StopService stops every group and ends the service. reason is for people;
-// down says that the operating system goes down anyway.
-func (d *Daemon) StopService(ctx context.Context, by, reason string, down bool) {
-	if down {
-		d.systemGoesDown(ctx, by, reason)
+// down says where the operating system goes anyway, see [Parts].
+func (d *Daemon) StopService(ctx context.Context, by, reason, down string) {
+	if down != "" {
+		d.systemGoesDown(ctx, down, by, reason)
 	}
-	d.input(ctx, decide.StopService{Then: recovery.NoAction, By: by, Reason: reason, Server: down})
+	d.input(ctx, decide.StopService{Then: recovery.NoAction, By: by, Reason: reason, Server: down != ""})
 }
 
 // operate starts or stops a resource within its time.

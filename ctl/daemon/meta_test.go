@@ -182,7 +182,7 @@ func TestFix069NoErrorWhileStopping(t *testing.T) {
 		w := begin(t, oneService+oneAlarm, nil)
 		time.Sleep(time.Minute)
 		w.set("web", func(s *scripted) { s.slow = time.Minute })
-		w.daemon.StopService(t.Context(), "test", "test", false)
+		w.daemon.StopService(t.Context(), "test", "test", "")
 		for range 5 {
 			time.Sleep(5 * time.Second)
 			_, _ = w.daemon.Notify(t.Context(), api.NotifyCommand{Category: "disk"}) // refused or not

@@ -110,7 +110,7 @@ func (d *Daemon) Script(ctx context.Context, c api.ScriptCommand) (api.ScriptRes
 // Stop stops every group and ends the daemon.
 func (d *Daemon) Stop(ctx context.Context, c api.StopCommand) (api.Result, error) {
 	d.record(ctx, "stop", c.Reason)
-	d.StopService(ctx, api.CallerFrom(ctx).String(), cmp.Or(c.Reason, "asked for"), false)
+	d.StopService(ctx, api.CallerFrom(ctx).String(), cmp.Or(c.Reason, "asked for"), "")
 	return api.Result{Text: "Groups are stopped, then shisad ends."}, nil
 }
 

@@ -97,26 +97,23 @@ func (p *process) reload(ctx context.Context) {
 // the countdown armed; the operating system going down, and a deliberate stop,
 // stop the groups; only a deliberate stop disarms.
 func (p *process) stop(ctx context.Context, by string) {
-	switch p.job(ctx) {
-	case "restart":
-		p.log.Info("leaving for a restart: resources run on, the countdown stays armed", nil)
-		p.daemon.Leave()
-	case "down":
-		p.daemon.StopService(ctx, "systemd", "the operating system is going down", true)
-	default:
-		p.daemon.StopService(ctx, by, "stopped by "+by, false)
+	if underSystemd() {
+		if down := p.goingDown(ctx); down != "" {
+			p.daemon.StopService(ctx, "systemd", "the operating system is going down", down)
+			return
+		}
+		if job(ctx) == "restart" {
+			p.log.Info("leaving for a restart: resources run on, the countdown stays armed", nil)
+			p.daemon.Leave()
+			return
+		}
 	}
+	p.daemon.StopService(ctx, by, "stopped by "+by, "")
 }
 
-// job says what systemd is about: "restart" of our unit, "down" of the system,
-// or anything else: a stop. A system that cannot be asked counts as a stop.
-func (p *process) job(ctx context.Context) string {
-	if !underSystemd() {
-		return "stop"
-	}
-	if p.goingDown(ctx) {
-		return "down"
-	}
+// job says what systemd is about with our unit: "restart", or anything else: a
+// stop. A system that cannot be asked counts as a stop.
+func job(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	conn, err := dbus.NewSystemConnectionContext(ctx)
@@ -139,18 +136,42 @@ func (p *process) job(ctx context.Context) string {
 // askLimit bounds a question to systemd.
 const askLimit = 5 * time.Second
 
-// goingDown reports whether systemd is on its way down (systemctl(1),
-// is-system-running: stopping).
-func goingDown(ctx context.Context) bool {
+// goingDown says where systemd is on its way down to, see [destination]; empty: it
+// is not (systemctl(1), is-system-running: stopping).
+func goingDown(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	conn, err := dbus.NewSystemConnectionContext(ctx)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer conn.Close()
 	state, err := conn.SystemStateContext(ctx)
-	return err == nil && strings.Trim(state.Value.String(), `"`) == "stopping"
+	if err != nil || strings.Trim(state.Value.String(), `"`) != "stopping" {
+		return ""
+	}
+	jobs, err := conn.ListJobsContext(ctx)
+	if err != nil {
+		return "shutdown"
+	}
+	return destination(jobs)
+}
+
+// destination names what comes after the way down by the job of its target
+// (systemd.special(7)): "reboot", "poweroff", or "shutdown" when that is not known.
+func destination(jobs []dbus.JobStatus) string {
+	for _, j := range jobs {
+		if j.JobType != "start" {
+			continue
+		}
+		switch j.Unit {
+		case "reboot.target", "kexec.target":
+			return "reboot"
+		case "poweroff.target", "halt.target":
+			return "poweroff"
+		}
+	}
+	return "shutdown"
 }
 
 // watchdog tells systemd that we are alive, as long as every beat is fresh.

@@ -99,9 +99,9 @@ func (p *process) ready() {
 }
 
 // goingDown has the way down witnessed as soon as it is known.
-func (p *process) goingDown(ctx context.Context) bool {
+func (p *process) goingDown(ctx context.Context) string {
 	down := goingDown(ctx)
-	if down {
+	if down != "" {
 		p.witness.Begin()
 	}
 	return down

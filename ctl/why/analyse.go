@@ -151,7 +151,7 @@ func fired(q *inquiry) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	if q.Run.Leaving.Down() {
-		return q.shutdownStall(lines, Certain), true
+		return q.shutdownStall(lines, Certain, ""), true
 	}
 	if c, ok := q.crash(""); ok && c.Fired {
 		return Verdict{Cause: UserStall, Confidence: Certain, Action: q.action(false), Evidence: lines,
@@ -173,7 +173,7 @@ func crashed(q *inquiry) (Verdict, bool) {
 	}
 	if c.Fired {
 		if q.Run.Leaving.Down() {
-			return q.shutdownStall([]Line{c.line()}, Certain), true
+			return q.shutdownStall([]Line{c.line()}, Certain, ""), true
 		}
 		return Verdict{Cause: UserStall, Confidence: Certain, Action: q.action(false), Evidence: []Line{c.line()},
 			Summary: "The countdown in the kernel was not pinged any more and fired."}, true
@@ -200,16 +200,40 @@ func shutdown(q *inquiry) (Verdict, bool) {
 		v.Evidence = append(v.Evidence, q.leavingLine())
 	}
 	if hung, ok := q.hung(began); ok {
-		v := q.shutdownStall(append(v.Evidence, hung.lines...), hung.confidence)
+		v := q.shutdownStall(append(v.Evidence, hung.lines...), hung.confidence, hung.where)
 		v.Stall = hung.stall
 		return v, true
 	}
+	c, took, late := q.overdue(began)
+	if late {
+		v.Evidence = append(v.Evidence, Line{"clock", fmt.Sprintf("from the order to the next start %s passed, about as long as the countdown of the shutdown (%s) would have taken to end it",
+			seconds(took), seconds(c.Timeout))})
+	}
 	if logged {
-		v.Confidence = Certain
+		if !late {
+			v.Confidence = Certain
+		}
 		v.Evidence = append(v.Evidence, Line{"login records", "an orderly shutdown at " + clock(q.Logins.Shutdown)})
 	}
 	v.Summary = fmt.Sprintf("It was taken down in an orderly way: %s, ordered by %s%s.", deed(v.Action), or(by, "the operating system"), reason)
 	return v, true
+}
+
+// Way is how long a sound way down and up took, from the order to the start of the
+// next kernel; zero: that was none, or it cannot be told from one that hung.
+func Way(e Evidence) time.Duration {
+	q := &inquiry{Evidence: e}
+	if e.Run == nil || !e.Closed || Analyse(e).Cause != Ordered {
+		return 0
+	}
+	began := q.Logins.Shutdown
+	if l := q.Run.Leaving; l.Down() {
+		began = l.At
+	}
+	if _, took, late := q.overdue(began); !late && !began.IsZero() && took > 0 {
+		return took
+	}
+	return 0
 }
 
 // outside: the BMC says what happened to the power. Power that was lost comes

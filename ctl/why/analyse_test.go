@@ -133,7 +133,16 @@ var cases = map[string]struct {
 	}), want{ShutdownStall, Certain, "", "reset", []string{"hung (shisa had come to: groups stopped)", "a power-off had been ordered by root"}, []string{"its watchdog timer has expired"}}},
 	"sound, but the machine took long to start": {cutOff(func(e *Evidence) {
 		e.Run.Leaving, e.Run.Armed, e.Closed = leaving("reboot", 95*time.Second), []Countdown{onDown}, true
-	}), want{Ordered, Likely, "", "reboot", nil, nil}},
+	}), want{Ordered, Likely, "", "reboot", []string{"orderly"}, []string{"95 s passed, about as long as the countdown of the shutdown (90 s)"}}},
+	"hung after the last service, on a machine that is back in 20 s": {cutOff(func(e *Evidence) {
+		e.Run.Leaving, e.Run.Armed, e.Closed, e.Usual = leaving("reboot", 95*time.Second), []Countdown{onDown}, true, 20*time.Second
+	}), want{ShutdownStall, Likely, "", "reset", []string{"hung after the last service had ended", "a reboot had been ordered"}, []string{"95 s passed; the countdown of the shutdown was set to 90 s, and a sound way takes 20 s here"}}},
+	"sound, on a machine that always takes so long": {cutOff(func(e *Evidence) {
+		e.Run.Leaving, e.Run.Armed, e.Closed, e.Usual = leaving("reboot", 95*time.Second), []Countdown{onDown}, true, 85*time.Second
+	}), want{Ordered, Likely, "", "reboot", []string{"orderly"}, nil}},
+	"switched off, and on again after a minute and a half": {cutOff(func(e *Evidence) {
+		e.Run.Leaving, e.Run.Armed, e.Closed, e.Usual = leaving("poweroff", 95*time.Second), []Countdown{onDown}, true, 20*time.Second
+	}), want{Ordered, Likely, "", "poweroff", []string{"orderly"}, nil}},
 	"shutdown hung, only the clock says so": {cutOff(func(e *Evidence) { e.Run.Leaving, e.Run.Armed = leaving("reboot", 95*time.Second), []Countdown{onDown} }),
 		want{ShutdownStall, Likely, "", "reset", []string{"hung"}, []string{"95 s passed; the countdown of the shutdown was set to 90 s"}}},
 	"shutdown hung and the keeper wrote it down": {cutOff(func(e *Evidence) {
@@ -283,6 +292,31 @@ func TestAnalyseAlwaysAnswers(t *testing.T) {
 					t.Errorf("%s at %v, %v: %+v", name, at, down, v)
 				}
 			}
+		}
+	}
+}
+
+// TestWay: only a way that was sound for certain says what is usual.
+func TestWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		e    Evidence
+		want time.Duration
+	}{
+		"sound": {cutOff(func(e *Evidence) {
+			e.Run.Leaving, e.Run.Armed, e.Closed = leaving("reboot", 20*time.Second), []Countdown{onDown}, true
+		}), 20 * time.Second},
+		"not closed": {cutOff(func(e *Evidence) { e.Run.Leaving, e.Run.Armed = leaving("reboot", 20*time.Second), []Countdown{onDown} }), 0},
+		"perhaps ended by the countdown": {cutOff(func(e *Evidence) {
+			e.Run.Leaving, e.Run.Armed, e.Closed = leaving("reboot", 95*time.Second), []Countdown{onDown}, true
+		}), 0},
+		"longer than any countdown": {cutOff(func(e *Evidence) {
+			e.Run.Leaving, e.Run.Armed, e.Closed = leaving("reboot", 300*time.Second), []Countdown{onDown}, true
+		}), 300 * time.Second},
+		"cut off":     {cutOff(func(e *Evidence) { e.Closed = true }), 0},
+		"first start": {Evidence{Closed: true}, 0},
+	} {
+		if got := Way(c.e); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }

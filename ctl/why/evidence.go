@@ -6,14 +6,15 @@ import "time"
 // known is zero: no evidence is not evidence of anything.
 type Evidence struct {
 	Now      Boot
-	Run      *Run       // what our journal says of the boot that ended; nil: nothing
-	Words    []Words    // last words of the keeper in that boot, oldest first
-	Watchdog []Watchdog // of this machine, as they are now
-	BMC      *BMC       // nil: there is none, or it was not asked
-	Crashes  []Crash    // what the kernel left in pstore
-	Logins   Logins     // login records
-	Unclean  []string   // files that other services found unclosed at this boot
-	Closed   bool       // systemd's journal was closed at the end of that boot, which it is by the last of all services
+	Run      *Run          // what our journal says of the boot that ended; nil: nothing
+	Words    []Words       // last words of the keeper in that boot, oldest first
+	Watchdog []Watchdog    // of this machine, as they are now
+	BMC      *BMC          // nil: there is none, or it was not asked
+	Crashes  []Crash       // what the kernel left in pstore
+	Logins   Logins        // login records
+	Unclean  []string      // files that other services found unclosed at this boot
+	Closed   bool          // systemd's journal was closed at the end of that boot, which it is by the last of all services
+	Usual    time.Duration // the longest of the last sound ways of this machine, see [Way]; zero: unknown
 }
 
 // Boot is the running kernel.

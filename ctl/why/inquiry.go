@@ -209,25 +209,44 @@ func (q *inquiry) hung(began time.Time) (hang, bool) {
 	}
 	// Without a word the time speaks: a shutdown that took the whole of the
 	// timeout did not end by itself. But the start of a large machine may take as
-	// long: where the last service has ended in order, the way down was sound.
-	if q.Closed {
+	// long: where the last service has ended in order, the way down was sound,
+	// unless this machine is known to be up again much sooner. That says nothing
+	// where somebody had to switch it on.
+	c, took, ok := q.overdue(began)
+	sooner := q.Usual > 0 && took-q.Usual >= c.Timeout/2 && (q.Run.Leaving == nil || q.Run.Leaving.How != "poweroff")
+	if !ok || q.Closed && !sooner {
 		return h, false
 	}
-	for _, c := range q.Run.Armed {
-		took := q.Now.Booted.Sub(began)
-		if c.Shutdown && !began.IsZero() && !q.Now.Booted.IsZero() && took >= c.Timeout && took < c.Timeout+time.Minute+c.Timeout/4 {
-			h.confidence, h.action = Likely, c.Action
-			h.lines = []Line{{"clock", fmt.Sprintf("from the order to the next start %s passed; the countdown of the shutdown was set to %s", seconds(took), seconds(c.Timeout))}}
-			return h, true
-		}
+	h.confidence, h.action = Likely, c.Action
+	text := fmt.Sprintf("from the order to the next start %s passed; the countdown of the shutdown was set to %s", seconds(took), seconds(c.Timeout))
+	if q.Closed {
+		h.where = " after the last service had ended"
+		text += fmt.Sprintf(", and a sound way takes %s here", seconds(q.Usual))
 	}
-	return h, false
+	h.lines = []Line{{"clock", text}}
+	return h, true
 }
 
-// shutdownStall is the verdict on a shutdown that hung.
-func (q *inquiry) shutdownStall(lines []Line, c Confidence) Verdict {
+// overdue reports whether a shutdown that began at that time, and the next start,
+// took just as long as the countdown that guarded it: it may have ended it.
+func (q *inquiry) overdue(began time.Time) (c Countdown, took time.Duration, ok bool) {
+	if began.IsZero() || q.Now.Booted.IsZero() {
+		return Countdown{}, 0, false
+	}
+	took = q.Now.Booted.Sub(began)
+	i := slices.IndexFunc(q.Run.Armed, func(c Countdown) bool {
+		return c.Shutdown && took >= c.Timeout && took < c.Timeout+time.Minute+c.Timeout/4
+	})
+	if i < 0 {
+		return Countdown{}, took, false
+	}
+	return q.Run.Armed[i], took, true
+}
+
+// shutdownStall is the verdict on a shutdown that hung; where is known of it as " after …".
+func (q *inquiry) shutdownStall(lines []Line, c Confidence, where string) Verdict {
 	v := Verdict{Cause: ShutdownStall, Confidence: c, Evidence: lines, Action: q.action(false), Mend: "find what did not stop: journalctl -b -1 -e"}
-	v.Summary = "The machine was going down in an orderly way and hung"
+	v.Summary = "The machine was going down in an orderly way and hung" + where
 	if l := q.Run.Leaving; l.Down() {
 		if l.Phase != "" && l.Phase != "done" {
 			v.Summary += " (shisa had come to: " + l.Phase + ")"
