@@ -23,15 +23,21 @@ struct {
 #endif
 } records SEC(".maps");
 
-static inline void emit(void *ctx, void *record, u64 size)
+/* wakeup: 0, BPF_RB_NO_WAKEUP or BPF_RB_FORCE_WAKEUP; not for a perf buffer. */
+static inline void emit_waking(void *ctx, void *record, u64 size, u64 wakeup)
 {
 #ifdef SHISA_PERF
 	long err = bpf_perf_event_output(ctx, &records, BPF_F_CURRENT_CPU, record, size);
 #else
-	long err = bpf_ringbuf_output(&records, record, size, 0);
+	long err = bpf_ringbuf_output(&records, record, size, wakeup);
 #endif
 	if (err)
 		count(LOST);
+}
+
+static inline void emit(void *ctx, void *record, u64 size)
+{
+	emit_waking(ctx, record, size, 0);
 }
 
 #endif

@@ -2,6 +2,10 @@
 /*
  * Tells user space at once that a process died, replaced its program, or was
  * chosen by the OOM killer. One record a process, none for a mere thread.
+ *
+ * Where most processes are nobody's concern (a busy shell script starts hundreds a
+ * second), user space marks them as ignored: their records wait in the buffer until
+ * one that counts wakes the reader, or an eighth of the buffer is full.
  */
 #include "helpers.h"
 #include "kernel.h"
@@ -12,6 +16,30 @@
 exported(process_record);
 
 #define SIGNAL_GROUP_EXIT 4     /* include/linux/sched/signal.h: same since 2.6 */
+
+#ifdef SHISA_PERF
+#define wakeup_for(pid) 0       /* a perf buffer always wakes */
+#else
+/* One bit for the processes whose numbers share its index; all zero: none is ignored. */
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, IGNORED_BITS / 64);
+	__type(key, u32);
+	__type(value, u64);
+} ignored SEC(".maps");
+
+static inline u64 wakeup_for(u32 pid)
+{
+	u32 word = (pid % IGNORED_BITS) / 64;
+	u64 *bits = bpf_map_lookup_elem(&ignored, &word);
+
+	if (bits && (*bits >> (pid % 64)) & 1 &&
+	    bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) < RING_BYTES / 8)
+		return BPF_RB_NO_WAKEUP;
+	return BPF_RB_FORCE_WAKEUP;
+}
+#endif
 
 static inline void describe(struct process_record *r, struct task_struct *task)
 {
@@ -51,7 +79,7 @@ static inline int exited(void *ctx, struct task_struct *task)
 		r.code = read(leader->exit_code);
 	if (read(signal->oom_mm))
 		r.flags |= PROCESS_OOM_VICTIM;
-	emit(ctx, &r, sizeof(r));
+	emit_waking(ctx, &r, sizeof(r), r.flags ? BPF_RB_FORCE_WAKEUP : wakeup_for(r.pid));
 	return 0;
 }
 
@@ -61,7 +89,7 @@ static inline int execed(void *ctx, struct task_struct *task)
 
 	count(SEEN);
 	describe(&r, task);
-	emit(ctx, &r, sizeof(r));
+	emit_waking(ctx, &r, sizeof(r), wakeup_for(r.pid));
 	return 0;
 }
 
@@ -72,7 +100,7 @@ static inline int condemned(void *ctx, u32 pid)
 
 	count(SEEN);
 	r.at = bpf_ktime_get_ns();
-	emit(ctx, &r, sizeof(r));
+	emit_waking(ctx, &r, sizeof(r), BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
 

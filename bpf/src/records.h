@@ -18,6 +18,8 @@ enum counter { SEEN, LOST, COUNTERS };
 enum process_kind { PROCESS_EXIT = 1, PROCESS_EXEC = 2, PROCESS_OOM = 3 };
 enum { PROCESS_OOM_VICTIM = 1 };
 
+#define IGNORED_BITS 65536
+
 struct process_record {
 	u64 at;
 	u64 start;              /* boot-time ns since boot: with pid, the identity; 0 unknown */

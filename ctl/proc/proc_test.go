@@ -192,6 +192,47 @@ func TestAnnounce(t *testing.T) {
 	}
 }
 
+// TestFollow: a follower hears of each process with a notice once, whatever the
+// number of its notices, and of no other.
+func TestFollow(t *testing.T) {
+	w := newWatcher(t)
+	before, after, other := startAs(t, "sleep"), startAs(t, "sleep"), startAs(t, "sleep")
+	notice := func(id ID) func() {
+		stop, err := w.Notice(id, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stop
+	}
+	stop := notice(before)
+	type word struct {
+		pid    int
+		waited bool
+	}
+	var heard []word
+	w.Follow(func(pid int, waited bool) { heard = append(heard, word{pid, waited}) })
+	first, second := notice(after), notice(after)
+	end, err := w.Watch(other, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end()
+	first()
+	stop()
+	stop()
+	w.Announce(after)
+	second()
+	want := []word{{before.PID, true}, {after.PID, true}, {before.PID, false}, {after.PID, false}}
+	if !slices.Equal(heard, want) {
+		t.Errorf("heard %v, want %v", heard, want)
+	}
+	w.Follow(nil)
+	notice(before)
+	if len(heard) != len(want) {
+		t.Error("heard something afterwards")
+	}
+}
+
 func TestWatchMany(t *testing.T) {
 	w := newWatcher(t)
 	const watches = 1000

@@ -25,6 +25,7 @@ type Watcher struct {
 	dying   map[ID]struct{}
 	recent  [dyingLimit]ID // of dying, a ring
 	oldest  int
+	follow  func(pid int, waited bool) // see Follow; nil: nobody does
 }
 
 // A watch is one call of Watch or Notice.
@@ -107,6 +108,9 @@ func (w *Watcher) add(id ID, gone func(), early bool) (stop func(), err error) {
 	w.watches[key] = &watch{h, gone}
 	if early {
 		w.notices[id] = append(w.notices[id], key)
+		if w.follow != nil && len(w.notices[id]) == 1 {
+			w.follow(id.PID, true)
+		}
 	}
 	return func() { w.take(key) }, nil
 }
@@ -127,14 +131,40 @@ func (w *Watcher) take(key int32) func() {
 		return nil
 	}
 	delete(w.watches, key)
-	id := found.handle.id
-	if keys := slices.DeleteFunc(w.notices[id], func(k int32) bool { return k == key }); len(keys) > 0 {
-		w.notices[id] = keys
-	} else {
-		delete(w.notices, id)
-	}
+	w.unnotice(found.handle.id, key)
 	found.handle.Close() // closing the last descriptor takes it out of the epoll
 	return found.gone
+}
+
+// unnotice takes a watch out of the notices, if it is one of them.
+func (w *Watcher) unnotice(id ID, key int32) {
+	keys, ok := w.notices[id]
+	if !ok {
+		return
+	}
+	if keys = slices.DeleteFunc(keys, func(k int32) bool { return k == key }); len(keys) > 0 {
+		w.notices[id] = keys
+		return
+	}
+	delete(w.notices, id)
+	if w.follow != nil {
+		w.follow(id.PID, false)
+	}
+}
+
+// Follow tells f for which processes an announcement would be of use: at once of
+// those that have a notice now, and from then on of each that gets its first one or
+// loses its last. nil tells nobody any more. f must not call the watcher.
+func (w *Watcher) Follow(f func(pid int, waited bool)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.follow = f
+	if f == nil {
+		return
+	}
+	for id := range w.notices {
+		f(id.PID, true)
+	}
 }
 
 // Announce tells the watcher that another source, such as the kernel's own

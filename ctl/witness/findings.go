@@ -30,6 +30,7 @@ func (w *Witness) deaths(ctx context.Context, set *bpf.Set) error {
 			}
 		}
 	}
+	defer w.waited(set)()
 	return set.Exits.Watch(ctx, func(e exits.Exit) {
 		if e.Start != 0 {
 			announce(proc.ID{PID: e.PID, Start: e.Start})
@@ -43,6 +44,28 @@ func (w *Witness) deaths(ctx context.Context, set *bpf.Set) error {
 			}
 		}
 	})
+}
+
+// waited has the kernel wake us at once for the deaths that somebody waits for, and
+// for others when convenient. It returns how to end that.
+func (w *Witness) waited(set *bpf.Set) (end func()) {
+	kernel, ok := set.Exits.(*exits.Kernel)
+	if !ok {
+		return func() {}
+	}
+	watcher, err := proc.Default()
+	if err != nil {
+		return func() {} // nobody is told of any death
+	}
+	interest, err := kernel.Only()
+	if err != nil {
+		return func() {} // an old kernel: each death wakes us
+	}
+	watcher.Follow(interest.Set)
+	return func() {
+		watcher.Follow(nil)
+		w.say("let go of the deaths that are waited for", interest.Close())
+	}
 }
 
 func (w *Witness) oom(pid int, comm string) {

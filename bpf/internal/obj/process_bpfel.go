@@ -32,6 +32,7 @@ type ProcessProcessRecord struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	ProcessMapCounters              = "counters"
+	ProcessMapIgnored               = "ignored"
 	ProcessMapRecords               = "records"
 	ProcessProgExecRawTp            = "exec_raw_tp"
 	ProcessProgExecTpBtf            = "exec_tp_btf"
@@ -101,6 +102,7 @@ type ProcessProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ProcessMapSpecs struct {
 	Counters *ebpf.MapSpec `ebpf:"counters"`
+	Ignored  *ebpf.MapSpec `ebpf:"ignored"`
 	Records  *ebpf.MapSpec `ebpf:"records"`
 }
 
@@ -132,12 +134,14 @@ func (o *ProcessObjects) Close() error {
 // It can be passed to LoadProcessObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ProcessMaps struct {
 	Counters *ebpf.Map `ebpf:"counters"`
+	Ignored  *ebpf.Map `ebpf:"ignored"`
 	Records  *ebpf.Map `ebpf:"records"`
 }
 
 func (m *ProcessMaps) Close() error {
 	return _ProcessClose(
 		m.Counters,
+		m.Ignored,
 		m.Records,
 	)
 }
