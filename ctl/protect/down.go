@@ -40,7 +40,7 @@ func (p *Protect) Shutdown(ctx context.Context, reason string) {
 			record.Engines = append(record.Engines, armedEngine(e, "shutdown"))
 		}
 	}
-	p.record(ctx, record)
+	p.note(ctx, record)
 }
 
 // countDown has every chosen engine count down from timeout without pings.
@@ -101,7 +101,7 @@ func (p *Protect) Disarm(ctx context.Context, reason string) error {
 		}
 	}
 	if err == nil {
-		p.record(ctx, store.Armed{Reason: reason})
+		p.note(ctx, store.Armed{Reason: reason})
 		if p.o.Program != "" { // we started it
 			_, err = p.client.Stop(ctx, reason)
 		}

@@ -11,7 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,10 +65,11 @@ type Protect struct {
 	heard  time.Time // of status
 	lost   error     // why the keeper does not answer; nil: it does
 	told   map[string]string
-	stale  string             // version of a keeper that did not become ours
-	down   bool               // the shutdown is guarded
-	over   bool               // the service was stopped on purpose
-	stop   context.CancelFunc // of the checks
+	record []store.ArmedEngine // what the journal says is armed
+	stale  string              // version of a keeper that did not become ours
+	down   bool                // the shutdown is guarded
+	over   bool                // the service was stopped on purpose
+	stop   context.CancelFunc  // of the checks
 	checks sync.WaitGroup
 }
 
@@ -151,6 +154,7 @@ func (p *Protect) Configure(ctx context.Context, m *config.Model, never string) 
 	changed := p.model == nil || !reflect.DeepEqual(p.model.Stall, m.Stall)
 	p.model = m
 	p.never = cmp.Or(p.never, never)
+	maps.DeleteFunc(p.told, func(key, _ string) bool { return strings.HasPrefix(key, "refused") || key == "absent" }) // who asks anew is told anew
 	for _, s := range p.slots {
 		s.SetLimit(m.Stall.Timeout)
 	}
@@ -286,37 +290,42 @@ func (p *Protect) foresee(ctx context.Context, chosen choose.Result, o keeper.Or
 	}
 	ctx, cancel := context.WithTimeout(ctx, foresight)
 	defer cancel()
-	p.record(ctx, record)
+	p.note(ctx, record)
 }
 
 // announce tells what became of the orders, and records it.
 func (p *Protect) announce(ctx context.Context, m *config.Model, chosen choose.Result, s keeper.Status, err error) {
-	record := store.Armed{Reason: "configuration"}
+	engines := armedEngines(s)
 	for _, e := range s.Engines {
 		subject, name := "keepalive/"+string(e.Role), engineName(e)
-		switch {
-		case e.Armed && e.Driver != "none":
+		if e.Armed && e.Driver != "none" {
 			p.o.Emit(event.KeepaliveArmed.New(subject, "role", title(e.Role), "engine", name, "timeout", e.Granted.Timeout.String(), "action", string(e.Granted.Action)))
-			record.Engines = append(record.Engines, armedEngine(e, "user space"))
-		case e.Error != "":
-			p.o.Emit(event.KeepaliveRefused.New(subject, "role", title(e.Role), "engine", name, "error", e.Error))
 		}
+		p.tell("refused/"+string(e.Role), e.Error, event.KeepaliveRefused.New(subject, "role", title(e.Role), "engine", name, "error", e.Error))
 	}
 	if err != nil {
-		p.o.Emit(event.KeepaliveRefused.New("keepalive", "role", "Ordered", "engine", m.Keepalive.Method, "error", err.Error()))
+		p.tell("refused", err.Error(), event.KeepaliveRefused.New("keepalive", "role", "Ordered", "engine", m.Keepalive.Method, "error", err.Error()))
 	}
-	if want := m.Mode == config.Protect && m.Stall.Enabled && p.never == ""; want && len(record.Engines) == 0 {
-		p.o.Emit(event.KeepaliveAbsent.New("keepalive", "reason", why(chosen)))
+	absent := ""
+	if m.Mode == config.Protect && m.Stall.Enabled && p.never == "" && len(engines) == 0 {
+		absent = why(chosen)
 	}
-	if used, wanted, ok := chosen.Lesser(); ok && len(record.Engines) > 0 {
+	p.tell("absent", absent, event.KeepaliveAbsent.New("keepalive", "reason", absent))
+	if used, wanted, ok := chosen.Lesser(); ok && len(engines) > 0 {
 		p.tell("lesser", wanted.Why, event.KeepaliveDegraded.New("keepalive/primary", "role", "Primary", "engine", used.Method, "wanted", wanted.Method, "reason", wanted.Why))
 	}
-	p.record(ctx, record)
+	if err != nil && len(s.Engines) == 0 {
+		return // the keeper did not answer: it may have armed what was foreseen
+	}
+	p.note(ctx, store.Armed{Reason: "configuration", Engines: engines})
 }
 
-// record notes what is armed in the journal; nothing depends on it but the
+// note records in the journal what is armed; nothing depends on it but the
 // answer to why the machine went down.
-func (p *Protect) record(ctx context.Context, a store.Armed) {
+func (p *Protect) note(ctx context.Context, a store.Armed) {
+	p.mu.Lock()
+	p.record = a.Engines
+	p.mu.Unlock()
 	if err := p.o.Armed(ctx, a); err != nil {
 		p.tell("record", err.Error(), event.StoreDegraded.New("", "error", err.Error()))
 	}

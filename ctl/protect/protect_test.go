@@ -337,6 +337,45 @@ func TestEngineRefuses(t *testing.T) {
 	if e := b.View().Protection.Primary; e == nil || !strings.Contains(e.Error, "device is busy") {
 		t.Errorf("shown %+v", e)
 	}
+	b.Seek(t.Context())
+	if told := b.told(); slices.Contains(told, "keepalive-refused") || slices.Contains(told, "keepalive-absent") {
+		t.Errorf("refused in vain once more, and told again: %q", told)
+	}
+	b.done()
+	if err := os.Remove(b.bad); err != nil {
+		t.Fatal(err)
+	}
+	b.Seek(t.Context())
+	b.wantState("no longer refused", api.Protected, "")
+	if got := b.done(); len(got) != 2 || !strings.HasPrefix(got[0], "watchdog0 arm") {
+		t.Errorf("done to the engines: %q", got)
+	}
+	b.Seek(t.Context())
+	b.wantDone("nothing is refused any more")
+}
+
+// What the keeper armed though its answer did not come in time is recorded when it
+// answers again: whoever asks why the machine went down must find it.
+func TestRecordFollowsTheKeeper(t *testing.T) {
+	b := newBench(t)
+	b.Configure(t.Context(), model(), "")
+	last := func() store.Armed { return b.armed[len(b.armed)-1] }
+	armed, n := last(), len(b.armed)
+	if len(armed.Engines) != 2 || armed.Engines[0].Guards != "user space" {
+		t.Fatalf("recorded %+v", armed)
+	}
+	b.Ask(t.Context())
+	if len(b.armed) != n {
+		t.Errorf("recorded once more: %+v", last())
+	}
+	c := keeper.Client{Socket: b.options.Socket}
+	if _, err := c.Disarm(t.Context(), "somebody else"); err != nil {
+		t.Fatal(err)
+	}
+	b.Ask(t.Context())
+	if len(last().Engines) != 0 {
+		t.Errorf("recorded as armed: %+v", last())
+	}
 }
 
 // A keeper that dies is announced once, started again and given its orders again.

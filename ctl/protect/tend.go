@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,22 +117,42 @@ func (p *Protect) ask(ctx context.Context) {
 		p.arm(ctx)
 		p.configuring.Unlock()
 	}
+	if err == nil && !last {
+		p.compare(ctx, s)
+	}
 	if err == nil && wasLost != nil {
 		p.o.Emit(event.KeeperBack.New("keeper"))
 	}
 }
 
-// seek looks again for a countdown where none was found: its driver came late, who
-// held it has let go, or the machine was too busy to load a module.
+// compare has the journal say what the keeper says is armed: an order that it did not
+// answer in time may have been followed.
+func (p *Protect) compare(ctx context.Context, s keeper.Status) {
+	engines := armedEngines(s)
+	p.mu.Lock()
+	same := p.orders == nil || slices.Equal(engines, p.record)
+	p.mu.Unlock()
+	if !same {
+		p.note(ctx, store.Armed{Reason: "the keeper says so", Engines: engines})
+	}
+}
+
+// seek looks again for a countdown where none was found or one was refused: its driver
+// came late, who held it has let go, or the machine was too busy to load a module.
 func (p *Protect) seek(ctx context.Context) {
 	p.configuring.Lock()
 	defer p.configuring.Unlock()
 	p.mu.Lock()
 	m := p.model
-	lacking := m != nil && m.Mode == config.Protect && m.Stall.Enabled && m.Keepalive.Method != "none" && p.never == "" &&
-		p.pageErr == nil && p.lost == nil && !p.down && p.orders != nil && len(p.orders.Guards) == 0
+	able := m != nil && m.Mode == config.Protect && m.Stall.Enabled && m.Keepalive.Method != "none" && p.never == "" &&
+		p.pageErr == nil && p.lost == nil && !p.down && p.orders != nil
+	refused := able && slices.ContainsFunc(p.status.Engines, func(e keeper.Engine) bool { return !e.Armed && e.Error != "" })
+	lacking := able && len(p.orders.Guards) == 0
+	if refused {
+		p.orders = nil // the same ones are given again
+	}
 	p.mu.Unlock()
-	if lacking {
+	if lacking || refused {
 		p.arm(ctx)
 	}
 }
@@ -183,6 +204,16 @@ func why(r choose.Result) string {
 		return "none is configured"
 	}
 	return strings.Join(parts, "; ")
+}
+
+// armedEngines are the countdowns that are armed against a stall of user space.
+func armedEngines(s keeper.Status) (all []store.ArmedEngine) {
+	for _, e := range s.Engines {
+		if e.Armed && e.Driver != "none" {
+			all = append(all, armedEngine(e, "user space"))
+		}
+	}
+	return all
 }
 
 func armedEngine(e keeper.Engine, guards string) store.ArmedEngine {
