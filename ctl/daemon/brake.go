@@ -7,6 +7,7 @@ import (
 	"shisa/ctl/config"
 	"shisa/ctl/decide"
 	"shisa/ctl/event"
+	"shisa/ctl/tick"
 )
 
 // brakeEvery is how often the operator's brake is looked for.
@@ -25,12 +26,7 @@ func braked(m *config.Model, brake string) *config.Model {
 // tendBrake follows the operator's brake until ctx is done.
 func (d *Daemon) tendBrake(ctx context.Context) {
 	found := make(chan string, 1)
-	for {
-		select {
-		case <-time.After(brakeEvery):
-		case <-ctx.Done():
-			return
-		}
+	for tick.Wait(ctx, brakeEvery) {
 		go func() { found <- d.parts.Actor.Brake() }() // a file system may hang
 		select {
 		case brake := <-found:

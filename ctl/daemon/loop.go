@@ -17,6 +17,7 @@ import (
 	"shisa/ctl/resource"
 	"shisa/ctl/run"
 	"shisa/ctl/store"
+	"shisa/ctl/tick"
 )
 
 // idle returns how often the loop goes round without an input, so that its beat
@@ -54,7 +55,7 @@ func (d *Daemon) wake() (time.Duration, bool) {
 }
 
 func (d *Daemon) untilWake() time.Duration {
-	idle := d.idle()
+	idle := tick.Next(d.idle())
 	wake, ok := d.wake()
 	if !ok {
 		return idle

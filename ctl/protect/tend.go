@@ -18,6 +18,7 @@ import (
 	"shisa/ctl/keepalive/choose"
 	"shisa/ctl/keeper"
 	"shisa/ctl/store"
+	"shisa/ctl/tick"
 )
 
 // Intervals of Run.
@@ -30,7 +31,7 @@ const (
 // Run looks after the keeper and the beats until ctx is done. It leaves the
 // countdown as it is: whoever comes next finds it armed.
 func (p *Protect) Run(ctx context.Context) {
-	timer := time.NewTimer(lookEvery)
+	timer := time.NewTimer(tick.Next(lookEvery))
 	defer timer.Stop()
 	defer func() {
 		p.configuring.Lock()
@@ -53,7 +54,7 @@ func (p *Protect) Run(ctx context.Context) {
 			sought = time.Now()
 			p.seek(ctx)
 		}
-		timer.Reset(lookEvery)
+		timer.Reset(tick.Next(lookEvery))
 	}
 }
 

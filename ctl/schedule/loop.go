@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"shisa/ctl/monitor"
+	"shisa/ctl/tick"
 )
 
 // Run probes until ctx is done; call it once. When it returns no probe runs any
@@ -56,10 +57,10 @@ func (s *Scheduler) round() time.Duration {
 	}
 	s.planned = math.MaxInt64
 	if len(s.queue) == 0 {
-		return Round
+		return tick.Next(Round)
 	}
 	s.planned = s.queue[0].slot
-	return min(Round, max(0, s.origin.Add(time.Duration(s.queue[0].slot)*Slot).Sub(now)))
+	return min(tick.Next(Round), max(0, s.origin.Add(time.Duration(s.queue[0].slot)*Slot).Sub(now)))
 }
 
 // due does what has fallen due of one monitor.

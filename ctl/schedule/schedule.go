@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"shisa/ctl/monitor"
+	"shisa/ctl/tick"
 )
 
 // Limits.
@@ -78,7 +79,7 @@ type Scheduler struct {
 
 	mu          sync.Mutex
 	ctx         context.Context // of Run; nil before
-	origin      time.Time       // of the slots
+	origin      time.Time       // of the slots: a time at which other loops wake, too, see package tick
 	lastRound   time.Time
 	lastPause   time.Time // end of the last time in which the whole process stood still
 	entries     map[string]*entry
@@ -91,7 +92,7 @@ type Scheduler struct {
 
 // New returns a scheduler without monitors.
 func New(o Options) *Scheduler {
-	return &Scheduler{options: o, wake: make(chan struct{}, 1), entries: map[string]*entry{}, stretch: 1, origin: time.Now()}
+	return &Scheduler{options: o, wake: make(chan struct{}, 1), entries: map[string]*entry{}, stretch: 1, origin: tick.Last(Round)}
 }
 
 // An entry is one monitor. It is guarded by the scheduler's mutex.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"shisa/ctl/api"
+	"shisa/ctl/tick"
 )
 
 // greetAfter gives probes a moment to come back before the summary is printed.
@@ -14,7 +15,7 @@ const greetAfter = time.Second
 
 // greet says once what is protected and with what.
 func (p *process) greet(ctx context.Context, out io.Writer) {
-	if !sleep(ctx, greetAfter) {
+	if !tick.Sleep(ctx, greetAfter) {
 		return
 	}
 	s, err := p.daemon.Status(ctx)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"shisa/ctl/tick"
 )
 
 // Memory: a daemon that mostly sleeps is to be small rather than to collect
@@ -22,7 +24,7 @@ const (
 
 func slim(ctx context.Context) {
 	debug.SetGCPercent(gcPercent)
-	if !sleep(ctx, slimAfter) {
+	if !tick.Sleep(ctx, slimAfter) {
 		return
 	}
 	debug.FreeOSMemory()

@@ -16,6 +16,7 @@ import (
 
 	"shisa/ctl/api"
 	own "shisa/ctl/daemon"
+	"shisa/ctl/tick"
 )
 
 const unit = "shisad.service"
@@ -180,7 +181,7 @@ func (p *process) watchdog(ctx context.Context) {
 	if err != nil || limit == 0 {
 		return
 	}
-	for sleep(ctx, limit/3) {
+	for tick.Wait(ctx, limit/3) {
 		fresh := true
 		for _, b := range p.protect.View().Stall.Beats {
 			fresh = fresh && b.Fresh
@@ -191,10 +192,10 @@ func (p *process) watchdog(ctx context.Context) {
 	}
 }
 
-// apiEvery returns how often the API has to prove that it answers: twice in a
+// apiEvery returns how often the API has to prove that it answers: once in a
 // round of the stall checks, and not so often that it would cost anything.
 func apiEvery(interval time.Duration) time.Duration {
-	return min(max(interval/2, 250*time.Millisecond), time.Second)
+	return min(max(interval, 250*time.Millisecond), 3*time.Second)
 }
 
 // beatAPI asks the API something and counts any answer as its progress.
@@ -217,20 +218,8 @@ func (p *process) beatAPI(ctx context.Context, socket string) {
 		if err == nil {
 			beat()
 		}
-		if !sleep(ctx, apiEvery(p.daemon.Model().Stall.Interval)) {
+		if !tick.Wait(ctx, apiEvery(p.daemon.Model().Stall.Interval)) {
 			return
 		}
-	}
-}
-
-// sleep reports whether d passed before ctx was done.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"shisa/bpf/flight"
 	"shisa/ctl/beat"
 	"shisa/ctl/event"
+	"shisa/ctl/tick"
 )
 
 // A missing beat was told of, and has not come since.
@@ -79,7 +80,7 @@ func (w *Witness) lastBeat(key slotKey) (time.Duration, bool) {
 // tend tells of beats that are back and keeps the orders in the kernel in line
 // with what is armed, until ctx is done.
 func (w *Witness) tend(ctx context.Context, set *bpf.Set) {
-	for sleep(ctx, tendEvery) {
+	for tick.Wait(ctx, tendEvery) {
 		w.returned()
 		w.order(set)
 	}

@@ -16,6 +16,7 @@ import (
 	"shisa/bpf/beats"
 	"shisa/ctl/beat"
 	"shisa/ctl/proc"
+	"shisa/ctl/tick"
 )
 
 // Bounds of what others may ask for.
@@ -231,11 +232,15 @@ const (
 
 // sweep frees the cells of who is gone, and judges where nobody else does.
 func (g *guests) sweep(ctx context.Context, judge bool) {
-	every := sweepEvery
-	if judge {
-		every = judgeEvery
+	every := func() time.Duration {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if judge && len(g.slots) > 0 {
+			return judgeEvery
+		}
+		return sweepEvery
 	}
-	for sleep(ctx, every) {
+	for tick.Wait(ctx, every()) {
 		for _, m := range g.look(time.Duration(beat.Now()), judge) {
 			g.witness.missed(m)
 		}

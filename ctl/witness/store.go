@@ -14,6 +14,7 @@ import (
 
 	"shisa/bpf/flight"
 	state "shisa/ctl/store"
+	"shisa/ctl/tick"
 )
 
 // Files in the state directory: one of each kind for each boot, of which the two
@@ -77,7 +78,7 @@ func (s *store) changed() { s.news.Store(true) }
 
 // run writes the record while there is something new, until ctx is done.
 func (s *store) run(ctx context.Context, r *flight.Recorder, log func(string, error)) {
-	for sleep(ctx, flushEvery) {
+	for tick.Wait(ctx, flushEvery) {
 		if !s.news.Swap(false) {
 			continue
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"shisa/ctl/tick"
 )
 
 // onThread calls look again and again, with a pause between, until ctx is done. It
@@ -40,7 +42,7 @@ func onThread(ctx context.Context, pause func() time.Duration, realtime bool, lo
 		}
 		poll := []unix.PollFd{{Fd: int32(wake), Events: unix.POLLIN}}
 		for ctx.Err() == nil {
-			if n, _ := unix.Poll(poll, int(pause().Milliseconds())); n == 0 {
+			if n, _ := unix.Poll(poll, int(tick.Next(pause()).Milliseconds())+1); n == 0 {
 				look()
 			}
 		}

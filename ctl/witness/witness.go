@@ -24,6 +24,7 @@ import (
 	"shisa/ctl/beat"
 	"shisa/ctl/event"
 	"shisa/ctl/proc"
+	"shisa/ctl/tick"
 )
 
 // Intervals of Run.
@@ -192,7 +193,7 @@ func after(s, sep string) string {
 // care looks after the witnesses themselves, and at the pressure on the machine.
 func (w *Witness) care(ctx context.Context, set *bpf.Set) {
 	lost, silent := map[string]uint64{}, ""
-	for sleep(ctx, careEvery) {
+	for tick.Wait(ctx, careEvery) {
 		now, err := set.Lost()
 		w.say("count what witnesses lost", err)
 		for name, n := range now {
@@ -229,17 +230,5 @@ func (w *Witness) Flush(ctx context.Context) {
 func announce(id proc.ID) {
 	if watcher, err := proc.Default(); err == nil {
 		watcher.Announce(id)
-	}
-}
-
-// sleep reports whether d passed before ctx was done.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"shisa/ctl/recovery"
@@ -61,6 +62,8 @@ type Machine struct {
 	BMC       BMC
 	Countdown Countdown
 	Syscall   func(cmd int) error // reboot(2); nil in tests
+
+	words atomic.Pointer[[]string] // see commandLine
 }
 
 // Brake returns why no action may be taken, or "".
@@ -68,11 +71,24 @@ func (m *Machine) Brake() string {
 	if _, err := os.Lstat(m.path(BrakeFile)); err == nil {
 		return BrakeFile + " exists"
 	}
-	line, err := os.ReadFile(m.path("/proc/cmdline"))
-	if err == nil && slices.Contains(strings.Fields(string(line)), BrakeWord) {
+	if slices.Contains(m.commandLine(), BrakeWord) {
 		return BrakeWord + " stands on the kernel command line"
 	}
 	return ""
+}
+
+// commandLine returns the words of the kernel's command line, which never changes.
+func (m *Machine) commandLine() []string {
+	if words := m.words.Load(); words != nil {
+		return *words
+	}
+	line, err := os.ReadFile(m.path("/proc/cmdline"))
+	if err != nil {
+		return nil
+	}
+	words := strings.Fields(string(line))
+	m.words.Store(&words)
+	return words
 }
 
 // Unable returns why this machine cannot be taken down at all, whatever the
