@@ -9,7 +9,9 @@ var (
 		"A witness does not see any more what it is there to see: {error}").mend("systemctl restart shisad")
 	TaskStalled = define("task-stalled", Warning, "A task makes no progress, or lets others make none",
 		"Task {task} {what} for {for}{where}.")
-	TaskGoesOn    = define("task-goes-on", Info, "A task goes on", "Task {task} goes on after {for}.")
+	TaskGoesOn = define("task-goes-on", Info, "A task goes on", "Task {task} goes on after {for}.")
+	Untold     = define("findings-untold", Warning, "More was found than is told of one by one",
+		"{count} more {what} within {window}; the flight record has the latest of them.").mend("shisa trace shows who waits for a CPU; bound the processor time of services: CPUQuota= in their units")
 	CgroupStalled = define("cgroup-stalled", Warning, "Several tasks of a cgroup make no progress, or let others make none",
 		"Tasks of {cgroup} are stalled: {what}; the longest for {for}.")
 	CgroupGoesOn = define("cgroup-goes-on", Info, "A cgroup goes on", "Less than {count} tasks of {cgroup} are stalled, after {for}.")

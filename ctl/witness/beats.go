@@ -29,6 +29,7 @@ func (w *Witness) missed(m beats.Miss) {
 	w.mu.Lock()
 	maps.DeleteFunc(w.told, func(_ slotKey, at time.Time) bool { return now.Sub(at) >= quietFor })
 	_, quiet := w.told[key]
+	quiet = quiet || m.Guest && !w.misses.take(now) // any process may have one
 	if !quiet {
 		w.told[key], w.missing[key] = now, missing{m, now}
 	}
@@ -62,7 +63,9 @@ func (w *Witness) returned() {
 			back = append(back, was)
 		}
 	}
+	untold := w.misses.untold(time.Now())
 	w.mu.Unlock()
+	w.untold(untold, "beats of other processes were missed")
 	for _, was := range back {
 		w.o.Emit(event.BeatBack.New("beat/"+was.Name, "beat", was.Name, "for", round(time.Since(was.since)+was.At-was.Last)))
 	}

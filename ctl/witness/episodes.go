@@ -2,21 +2,24 @@ package witness
 
 import "time"
 
-// mostEpisodes bounds the episodes that are announced at the same time. What is
-// beyond it is on record all the same: a machine with a thousand blocked tasks
+// mostEpisodes bounds the episodes that are told of and go on at the same time. What
+// is beyond it is on record all the same: a machine with a thousand blocked tasks
 // needs no thousand events.
 const mostEpisodes = 16
 
 // episodes turns what is found at each look into beginnings and ends.
 type episodes struct {
 	live map[string]*episode
+	told int // of live
 	look uint64
+	budget
 }
 
 type episode struct {
 	subject string
 	lasted  time.Duration
 	look    uint64 // when it was last seen
+	told    bool
 }
 
 func newEpisodes() *episodes { return &episodes{live: map[string]*episode{}} }
@@ -25,23 +28,30 @@ func newEpisodes() *episodes { return &episodes{live: map[string]*episode{}} }
 func (e *episodes) begin() { e.look++ }
 
 // add notes what was found and reports whether it is to be announced.
-func (e *episodes) add(key, subject string, lasted time.Duration) bool {
+func (e *episodes) add(key, subject string, lasted time.Duration, now time.Time) bool {
 	if was := e.live[key]; was != nil {
 		was.lasted, was.look = lasted, e.look
 		return false
 	}
-	if len(e.live) >= mostEpisodes {
-		return false
+	is := &episode{subject: subject, lasted: lasted, look: e.look}
+	e.live[key] = is
+	if e.told >= mostEpisodes {
+		e.hold(now)
+	} else if is.told = e.take(now); is.told {
+		e.told++
 	}
-	e.live[key] = &episode{subject, lasted, e.look}
-	return true
+	return is.told
 }
 
 // end finishes the look and returns the announced episodes that are over.
 func (e *episodes) end() (over []episode) {
 	for key, was := range e.live {
-		if was.look != e.look {
-			delete(e.live, key)
+		if was.look == e.look {
+			continue
+		}
+		delete(e.live, key)
+		if was.told {
+			e.told--
 			over = append(over, *was)
 		}
 	}

@@ -148,7 +148,7 @@ func (w *Witness) tasks(stalled []stall.Task, e *episodes, symbols *stall.Symbol
 		entry := flight.Entry{At: now, Kind: kinds[t.Kind], Subject: taskName(t), Cgroup: path(t.Cgroup),
 			For: t.For, Detail: detail(t), Stack: t.StackText}
 		w.note(entry)
-		if e.add(fmt.Sprint(t.TID, "@", t.Start, t.Kind), entry.Subject, t.For) {
+		if e.add(fmt.Sprint(t.TID, "@", t.Start, t.Kind), entry.Subject, t.For, now) {
 			w.store.remember(entry)
 			where := ""
 			if s := flight.Suspects([]flight.Entry{entry}, now, time.Minute); len(s) > 0 && s[0].Where != "" {
@@ -162,6 +162,14 @@ func (w *Witness) tasks(stalled []stall.Task, e *episodes, symbols *stall.Symbol
 	}
 	for _, over := range e.end() {
 		w.o.Emit(event.TaskGoesOn.New("task/"+over.subject, "task", over.subject, "for", round(over.lasted)))
+	}
+	w.untold(e.untold(now), "tasks stalled")
+}
+
+// untold tells, now and then, how many findings were not told of.
+func (w *Witness) untold(n int, what string) {
+	if n > 0 {
+		w.o.Emit(event.Untold.New("", "count", fmt.Sprint(n), "what", what, "window", toldWithin.String()))
 	}
 }
 
@@ -180,7 +188,7 @@ func (w *Witness) cgroups(stalled []stall.Task, path func(id uint64) string, e *
 		what := fmt.Sprintf("%d blocked in the kernel, %d without a CPU, %d that take one for themselves", load.Blocked, load.Starved, load.Hogs)
 		entry := flight.Entry{At: now, Kind: flight.Cgroup, Subject: name, For: load.Longest, Detail: what}
 		w.note(entry)
-		if e.add(name, name, load.Longest) {
+		if e.add(name, name, load.Longest, now) {
 			w.store.remember(entry)
 			w.o.Emit(event.CgroupStalled.New("cgroup"+name, "cgroup", name, "what", what, "for", round(load.Longest)))
 		}
@@ -188,6 +196,7 @@ func (w *Witness) cgroups(stalled []stall.Task, path func(id uint64) string, e *
 	for _, over := range e.end() {
 		w.o.Emit(event.CgroupGoesOn.New("cgroup"+over.subject, "cgroup", over.subject, "count", fmt.Sprint(severalTasks), "for", round(over.lasted)))
 	}
+	w.untold(e.untold(now), "cgroups stalled")
 }
 
 var kinds = map[stall.Kind]flight.Kind{stall.Blocked: flight.Blocked, stall.Starved: flight.Starved, stall.Hog: flight.Hog}
@@ -230,7 +239,7 @@ func (w *Witness) disks(late []blockio.Request, e *episodes, now time.Time) {
 		entry := flight.Entry{At: now, Kind: kind, Subject: r.Disk, Cgroup: path(r.Cgroup), For: r.Age,
 			Detail: fmt.Sprintf("%v of %d bytes at sector %d, issued by %s", r.Op, r.Bytes, r.Sector, task)}
 		w.note(entry)
-		if e.add(r.Disk+string(kind), r.Disk, r.Age) {
+		if e.add(r.Disk+string(kind), r.Disk, r.Age, now) {
 			w.store.remember(entry)
 			w.o.Emit(def.New("disk/"+r.Disk, "disk", r.Disk, "op", r.Op.String(), "bytes", fmt.Sprint(r.Bytes),
 				"sector", fmt.Sprint(r.Sector), "task", task, "for", round(r.Age)))
@@ -239,6 +248,7 @@ func (w *Witness) disks(late []blockio.Request, e *episodes, now time.Time) {
 	for _, over := range e.end() {
 		w.o.Emit(event.DiskGoesOn.New("disk/"+over.subject, "disk", over.subject))
 	}
+	w.untold(e.untold(now), "requests of disks were late")
 }
 
 // The shares of ten seconds in which tasks waited that are worth a note, in

@@ -65,6 +65,7 @@ type Witness struct {
 	state    []api.Check
 	missing  map[slotKey]missing
 	told     map[slotKey]time.Time // when a miss was told of last
+	misses   budget                // of other processes
 	orders   beats.Orders          // given last
 	down     bool                  // nothing is handed over any more
 }

@@ -150,12 +150,35 @@ func TestEpisodesAreBounded(t *testing.T) {
 	e.begin()
 	told := 0
 	for i := range 1000 {
-		if e.add(fmt.Sprint(i), "x", time.Second) {
+		if e.add(fmt.Sprint(i), "x", time.Second, time.Now()) {
 			told++
 		}
 	}
 	if told != mostEpisodes || len(e.end()) != 0 {
 		t.Errorf("told of %d", told)
+	}
+}
+
+// TestFindingsAreBounded: whatever stalls again and again, so many are told of in so
+// much time, and how many were not is told, once.
+func TestFindingsAreBounded(t *testing.T) {
+	w, h := quiet(t)
+	e, symbols, begin := newEpisodes(), new(stall.Symbols), time.Now()
+	for s := range int(toldWithin/time.Second) + 60 {
+		now := begin.Add(time.Duration(s) * time.Second)
+		var stalled []stall.Task
+		if s%2 == 0 { // another task each time
+			stalled = []stall.Task{{Kind: stall.Starved, For: 5 * time.Second, Sample: stall.Sample{TID: 100 + s, PID: 100 + s, Comm: "cc1", StackText: []string{"x"}}}}
+		}
+		w.tasks(stalled, e, symbols, now)
+	}
+	count := map[string]int{}
+	for _, code := range h.codes() {
+		name, _, _ := strings.Cut(code, " ")
+		count[name]++
+	}
+	if count["findings-untold"] != 1 || count["task-stalled"] < mostTold || count["task-stalled"] > 2*mostTold || count["task-goes-on"] != count["task-stalled"] {
+		t.Errorf("told of %v", count)
 	}
 }
 
