@@ -195,16 +195,23 @@ func (d *Daemon) act(ctx context.Context, c decide.Act) string {
 	if c.Action == recovery.Reboot || c.Action == recovery.Shutdown {
 		leaving := store.Leaving{How: string(c.Action), By: "recovery", Reason: c.Reason, Phase: "groups stopped"}
 		if err := d.parts.Store.Leaving(ctx, leaving); err != nil {
-			return fmt.Sprintf("record the shutdown: %v", err)
+			return d.notDone(ctx, id, fmt.Errorf("record the shutdown: %w", err))
 		}
 	}
 	if err := d.parts.Actor.Do(ctx, c.Action); err != nil {
-		if rerr := d.parts.Store.Conclude(ctx, id, "failed: "+err.Error()); rerr != nil {
-			d.parts.Log.Error("outcome of an action is not recorded", rerr, nil)
-		}
-		return err.Error()
+		return d.notDone(ctx, id, err)
 	}
 	return ""
+}
+
+// notDone records that an action was not taken, and that the machine does not go down
+// for it: what becomes of it later has another cause.
+func (d *Daemon) notDone(ctx context.Context, id uint64, err error) string {
+	d.log("the outcome of an action is not recorded", d.parts.Store.Conclude(ctx, id, "failed: "+err.Error()))
+	if d.parts.Store.State().Current.Leaving != nil {
+		d.log("that the machine stays up is not recorded", d.parts.Store.Leaving(ctx, store.Leaving{}))
+	}
+	return err.Error()
 }
 
 // saveSoon has the durable state saved by the saver; many changes make one.

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,6 +42,7 @@ type world struct {
 	acted   []string // by the actor, in order
 	beats   map[string]time.Time
 	guarded int
+	refused error // what becomes of every action; nil: it is taken
 	view    protect.View
 	brake   string
 }
@@ -162,6 +165,9 @@ func (w *world) Do(_ context.Context, a recovery.Action) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.acted = append(w.acted, string(a))
+	if w.refused != nil {
+		return w.refused
+	}
 	intents := w.store.State().Current.Intents
 	if n := len(intents); n == 0 || intents[n-1].Action != string(a) {
 		w.t.Errorf("acted (%s) before the intent was recorded: %v", a, intents)
@@ -280,6 +286,32 @@ func TestRecoversAndReboots(t *testing.T) {
 
 // TestHungTargetDelaysNobody: with 100 probes that hang, another target's
 // failure is found and mended as fast as without them.
+// TestMachineStaysUp: when no action takes the machine down, the service goes on, and
+// nothing of the attempt is left that a later crash could be blamed on.
+func TestMachineStaysUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, oneService, func(w *world) { w.refused = errors.New("not supported") })
+		defer w.end()
+		w.set("web", func(s *scripted) { s.verdict = monitor.Failed })
+		time.Sleep(10 * time.Minute)
+		if got := w.actions(); !slices.Equal(got, []string{"reboot", "reset"}) {
+			t.Errorf("tried %q", got)
+		}
+		if !w.look("web").running {
+			t.Error("the machine stays up, and the service does not go on")
+		}
+		run := w.store.State().Current
+		if run.Leaving != nil {
+			t.Errorf("recorded as going down: %+v", run.Leaving)
+		}
+		for _, i := range run.Intents {
+			if !strings.HasPrefix(i.Outcome, "failed: not supported") {
+				t.Errorf("%s: outcome %q", i.Action, i.Outcome)
+			}
+		}
+	})
+}
+
 func TestHungTargetDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := oneService

@@ -273,5 +273,7 @@ func (m *Machine) actEnded(f *finalAct, failure string) {
 	m.emit(event.ActionFailed, f.subject, "action", string(f.action), "error", failure, "next", name)
 	if ok {
 		m.act(&finalAct{action: next, subject: f.subject, reason: f.reason})
+		return
 	}
+	m.resume(f.subject)
 }

@@ -25,7 +25,8 @@ type service struct {
 	by         *finalAct // that made it stop; nil: the operator
 	server     bool      // the operating system goes down anyway
 	guarded    bool
-	stopFailed bool // stopping a group failed
+	stopFailed bool     // stopping a group failed
+	again      []string // groups that were up before
 }
 
 // down reports whether the machine goes down, too: then nothing is left
@@ -65,7 +66,11 @@ func (m *Machine) stopService(in StopService, f *finalAct) {
 	if (f != nil || in.Server) && m.model.Shutdown.Watch == "always" {
 		m.guard(in.Reason)
 	}
+	m.service.again = nil
 	for _, g := range m.groups {
+		if g.active() || g.state == GroupStarting || g.state == GroupStopping && g.restart {
+			m.service.again = append(m.service.again, g.cfg.Name)
+		}
 		if g.state == GroupStopping {
 			g.restart = false
 		} else {
@@ -97,6 +102,23 @@ func (m *Machine) advanceService() bool {
 	}
 	m.act(s.act)
 	return true
+}
+
+// resume takes the service up again when neither an action nor a harder one took the
+// machine down: a server that stays up is to serve. A countdown that guards the way
+// down will still end it.
+func (m *Machine) resume(subject string) {
+	s := m.service
+	if s.state != Stopped || s.server || s.guarded {
+		return
+	}
+	m.service, m.allWatches, m.changed = service{}, true, true
+	m.emit(event.ServiceResumed, subject)
+	for _, g := range m.groups {
+		if g.state == GroupOffline && slices.Contains(s.again, g.cfg.Name) {
+			m.startGroup(g, resource.Request{Event: resource.Start}, "the machine stays up")
+		}
+	}
 }
 
 // reload is a change of configuration that waits for resources to stop.

@@ -4,6 +4,7 @@ package event
 var (
 	ServiceStarted = define("service-started", Info, "shisa started",
 		"shisa {version} started in mode {mode} with configuration {config}.").legacy("pm/1")
+	ServiceResumed  = define("service-resumed", Warning, "The service goes on", "The machine could not be taken down: what was stopped for that is started again.").mend("take it down by hand: systemctl reboot")
 	ServiceStopping = define("service-stopping", Info, "shisa is stopping", "shisa is stopping: {reason}.").legacy("pm/2")
 	ConfigApplied   = define("config-applied", Info, "Configuration applied",
 		"Configuration applied: {summary}.").legacy("cfmgr/1")

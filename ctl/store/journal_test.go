@@ -145,6 +145,11 @@ func TestJournalNextBootBecomesPrevious(t *testing.T) {
 	if s = j.current(); s.Previous.Boot != "a" || s.Current.Leaving != nil || s.Current.Starts != 2 {
 		t.Errorf("current %+v, previous %+v", s.Current, s.Previous)
 	}
+	// An end that was taken back is none.
+	write(t, j, Leaving{How: "reboot"}, Leaving{})
+	if s = j.current(); s.Current.Leaving != nil || s.Current.LeftAt != (Stamp{}) {
+		t.Errorf("taken back: %+v", s.Current)
+	}
 }
 
 // states returns the content of the disk and the state after each record.

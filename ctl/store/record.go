@@ -63,7 +63,7 @@ type ArmedEngine struct {
 
 // Leaving says that the service stops in an orderly way, and what follows.
 type Leaving struct {
-	How    string `json:"how"`    // "stop" (only the service), "reboot", "poweroff"
+	How    string `json:"how"`    // "stop" (only the service), "reboot", "poweroff", "shutdown"; empty: it stays, after all
 	By     string `json:"by"`     // "systemd", "root (pid 4711)", "recovery"
 	Reason string `json:"reason"` //
 	Phase  string `json:"phase"`  // "requested", "groups stopping", "groups stopped", "done"
@@ -229,6 +229,10 @@ func (r Armed) apply(s *State, _ Stamp) { s.Current.Armed = &r }
 
 // apply keeps what was ordered, and when: the service's own stop is a part of it.
 func (r Leaving) apply(s *State, at Stamp) {
+	if r.How == "" {
+		s.Current.Leaving, s.Current.LeftAt = nil, Stamp{}
+		return
+	}
 	if old := s.Current.Leaving; old != nil && old.How != "stop" && r.How == "stop" {
 		old := *old
 		old.Phase = r.Phase
