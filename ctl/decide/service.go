@@ -39,6 +39,10 @@ func (in StopService) apply(m *Machine) {
 	}
 	var f *finalAct
 	if in.Then != recovery.NoAction && in.Then != "" {
+		if m.observing() { // the configuration has changed since it was asked for
+			m.emit(event.WouldHave, "", "action", string(in.Then), "reason", in.Reason)
+			return
+		}
 		f = &finalAct{action: in.Then, reason: in.Reason}
 	}
 	m.stopService(in, f)

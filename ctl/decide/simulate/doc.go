@@ -19,6 +19,7 @@
 //	5m    suspend web                   also resume, dummy, undummy, reset; NAME or all; reset limiter
 //	6m    stretch 3 10m                 timeouts, for a time; unstretch
 //	7m    store down                    or: up
+//	7m    reload observe                or: protect, suppress, unsuppress
 //	8m    service stop                  or: shutdown, reboot, going-down
 //	20m   end                           let time pass
 //

@@ -41,6 +41,7 @@ var happenings = []string{
 	"suspend db", "resume db", "suspend all", "resume all", "dummy web", "undummy all", "reset all", "stretch 3 2m", "unstretch", "store down", "store up",
 	"fail start db", "fail stop web", "fail stop log", "fail script /etc/s", "fail blockers backup", "fail act reset", "mend all", "mend blockers",
 	"take stop db 40s", "take start web 70s", "take script /etc/b 30s", "take blockers 10m", "service stop", "service reboot", "end",
+	"reload observe", "reload protect", "reload suppress", "reload unsuppress",
 }
 
 // compose turns bytes into a history: each says what happens and, before it,
@@ -95,6 +96,7 @@ func FuzzRun(f *testing.F) {
 	f.Add([]byte{5, 40, 5, 40, 5, 40, 5, 40, 31, 0, 5, 40, 5, 200, 33, 9, 5, 40}, byte(1))
 	f.Add([]byte{2, 40, 2, 40, 2, 40, 2, 40, 9, 10, 9, 10, 27, 0, 15, 3, 14, 9, 39, 1, 40, 90}, byte(2))
 	f.Add([]byte{27, 0, 13, 9, 11, 200, 28, 9, 13, 9, 29, 0, 11, 9, 41, 255, 34, 0, 5, 1, 5, 1, 5, 1}, byte(9))
+	f.Add([]byte{5, 40, 5, 40, 5, 40, 5, 200, 42, 9, 5, 40, 43, 90, 5, 40, 44, 9, 5, 40, 45, 9}, byte(3))
 	f.Fuzz(func(t *testing.T, bytes []byte, final byte) {
 		if len(bytes) > 200 {
 			return

@@ -22,7 +22,8 @@ func invariants(m *config.Model, r Record) []string {
 }
 
 type judge struct {
-	model    *config.Model
+	model    *config.Model             // in force
+	next     *config.Model             // was given and waits for its turn
 	wrong    []string
 	running  map[string]bool           // resources
 	busy     map[string]bool           // operations under way
@@ -74,6 +75,13 @@ func (j *judge) input(e Entry, words []string) {
 		clear(j.failing)
 	case words[0] == "service":
 		j.asked = true
+	case words[0] == "reload":
+		m := *j.model
+		if j.next != nil {
+			m = *j.next
+		}
+		reloads[words[1]](&m)
+		j.next = &m
 	case words[0] == "probe" && (words[2] == "ok" || words[2] == "warning"):
 		delete(j.steps, words[1])
 	}
@@ -109,6 +117,8 @@ func (j *judge) decision(e Entry) {
 
 func (j *judge) command(e Entry, words []string) {
 	switch words[0] {
+	case "put": // the new configuration into force
+		j.model = j.next
 	case "start":
 		j.start(e, words[1])
 	case "stop":

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"shisa/ctl/config"
 	"shisa/ctl/decide"
 	"shisa/ctl/recovery"
 )
@@ -15,7 +16,7 @@ import (
 var verbs = map[string]func(s *step, verb string, words []string) error{
 	"boot": boot, "probe": probe, "start": unit, "stop": unit,
 	"suspend": aboutMonitor, "resume": aboutMonitor, "dummy": aboutMonitor, "undummy": aboutMonitor, "reset": aboutMonitor,
-	"stretch": stretch, "unstretch": stretch, "store": store, "service": service,
+	"stretch": stretch, "unstretch": stretch, "store": store, "service": service, "reload": reload,
 	"fail": fail, "mend": mend, "take": take, "end": end,
 }
 
@@ -133,6 +134,28 @@ func store(s *step, _ string, words []string) error {
 		return errForm(words, "store down or up")
 	}
 	s.input = decide.Store{Down: words[0] == "down"}
+	return nil
+}
+
+// reloads change the configuration that is in force.
+var reloads = map[string]func(*config.Model){
+	"observe":    func(m *config.Model) { m.Mode = config.Observe },
+	"protect":    func(m *config.Model) { m.Mode = config.Protect },
+	"suppress":   func(m *config.Model) { m.Server.RecoverySuppress = true },
+	"unsuppress": func(m *config.Model) { m.Server.RecoverySuppress = false },
+}
+
+func reload(s *step, _ string, words []string) error {
+	if len(words) != 1 || reloads[words[0]] == nil {
+		return errForm(words, "reload observe, protect, suppress or unsuppress")
+	}
+	change := reloads[words[0]]
+	s.world = func(w *World) {
+		m := *w.Model
+		change(&m)
+		w.Model = &m
+		w.Input(decide.Reload{Model: &m})
+	}
 	return nil
 }
 

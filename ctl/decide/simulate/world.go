@@ -14,6 +14,7 @@ import (
 // their time come.
 type World struct {
 	Machine *decide.Machine
+	Model   *config.Model // given to the machine last
 	Now     time.Duration
 
 	// Fails says how an operation ends: "start web", "stop web", "script
@@ -54,7 +55,7 @@ const rounds = 100_000
 // NewWorld returns a world around a machine for model; nothing has happened
 // yet.
 func NewWorld(model *config.Model) *World {
-	return &World{Machine: decide.New(model), Fails: map[string]string{}, Takes: map[string]time.Duration{},
+	return &World{Machine: decide.New(model), Model: model, Fails: map[string]string{}, Takes: map[string]time.Duration{},
 		probing: map[string]bool{}, inFlight: map[decide.Op]operation{}}
 }
 
