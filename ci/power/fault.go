@@ -2,6 +2,7 @@ package power
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -66,6 +67,15 @@ type Fault struct {
 	Except func(kernel, engine string) string
 }
 
+// starvedTimer excepts what softdog cannot do: on PREEMPT_RT its timer runs in a thread
+// at real-time priority 1 (kernel/time/hrtimer.c, hrtimer_init), which a hog starves.
+func starvedTimer(kernel, engine string) string {
+	if engine == "softdog" && strings.HasSuffix(kernel, "-rt") {
+		return "on PREEMPT_RT softdog's timer runs in a thread that the hog starves"
+	}
+	return ""
+}
+
 // Faults is the table of faults.
 var Faults = []Fault{
 	{
@@ -85,18 +95,14 @@ var Faults = []Fault{
 		Name: "hog", Issue: "b: a real-time CPU hog on every CPU",
 		Strike: []string{"hog"},
 		Reset:  true, Due: stallTimeout, Window: daemonWindow, Causes: []string{"user-stall"},
+		Except: starvedTimer,
 	},
 	{
 		Name: "hog99", Issue: "b: a hog above the keeper's own priority",
 		Strike: []string{"hog", "--priority", "99"},
 		// Nobody could write anything down: to who looks later the kernel hung as well.
 		Reset: true, Due: stallTimeout, Window: keeperWindow, Causes: []string{"user-stall", "kernel-hang"},
-		Except: func(kernel, engine string) string {
-			if engine == "softdog" && kernel == "6.12-rt" {
-				return "on PREEMPT_RT softdog's timer runs in a thread that the hog starves"
-			}
-			return ""
-		},
+		Except: starvedTimer,
 	},
 	{
 		Name: "freeze", Issue: "c: a frozen file system with the write check on",

@@ -113,6 +113,15 @@ func softdogBuiltin(j *judge) []hit {
 		"")
 }
 
+// softdogStarved: on PREEMPT_RT its timer runs in a thread at real-time priority 1
+// (kernel/time/hrtimer.c); the timers of our module run in hard interrupt context.
+func softdogStarved(j *judge) []hit {
+	ours := j.wants(Module) && (j.Facts.Modules.Has(Module) || len(j.Found.Candidates) > 0)
+	return when(j.Facts.Kernel.RealTime && j.wants("softdog") && !ours,
+		"this is a PREEMPT_RT kernel: softdog's timer runs in a thread, and a task of higher priority that does not yield keeps it from ever firing",
+		"install the "+Module+" module, or add a hardware watchdog or BMC as the backstop")
+}
+
 func softdogMissing(j *judge) []hit {
 	m := j.Facts.Modules
 	if !j.wants("softdog") || j.Facts.Virtual.Container != "" || j.answer.BelowFloor {

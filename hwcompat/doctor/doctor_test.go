@@ -261,6 +261,10 @@ var countdownCases = []diagnosis{
 	{"enabled", func(in *doctor.Input) { in.Facts.Services["heartbeat"] = true }, "heartbeat-package", doctor.Warning, "starts at boot", "disable --now heartbeat"},
 	{"installed", func(in *doctor.Input) { in.Facts.Services["heartbeat"] = false }, "heartbeat-package", doctor.Info, "switched off", "disable --now heartbeat"},
 	{"running", process("heartbeat", "/usr/lib/heartbeat/heartbeat"), "heartbeat-package", doctor.Warning, "is running", "disable --now heartbeat"},
+	{"real time", func(in *doctor.Input) {
+		in.Facts.Kernel.RealTime = true
+		in.Needs.Engines = []string{"softdog", "wdt"}
+	}, "softdog-starved", doctor.Warning, "keeps it from ever firing", "install the clpka module"},
 	{"static", func(in *doctor.Input) { in.Facts.Modules.States["softdog"] = host.Static }, "softdog-builtin", doctor.Info, "kernel command line", ""},
 	{"no module at all", func(in *doctor.Input) {
 		in.Facts.Modules.States = nil

@@ -34,6 +34,7 @@ var rules = []rule{
 	{"heartbeat-package", Warning, "the heartbeat package uses the watchdog too", heartbeatPackage},
 	{"softdog-builtin", Info, "softdog is part of the kernel image", softdogBuiltin},
 	{"softdog-missing", Warning, "softdog is not there to fall back to", softdogMissing},
+	{"softdog-starved", Warning, "on this kernel real-time tasks keep softdog from firing", softdogStarved},
 	{"tco-driver", Warning, "an old driver keeps /dev/watchdog for itself", tcoDriver},
 	{"backstop-missing", Warning, "nothing outlives the kernel", backstopMissing},
 	{"nowayout", Info, "a watchdog cannot be stopped once started", noWayOut},
