@@ -5,6 +5,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -18,15 +20,13 @@ import (
 func (a *app) typeDocs() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "list monitor and resource types", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			reg := registry()
-			var t table
-			for _, name := range slices.Sorted(maps.Keys(reg.Resources)) {
-				r := reg.Resources[name]
-				t.add(cell{"resource", dim}, cell{name, strong}, cell{r.Alias, dim}, cell{r.Title, plain})
+			all := listed(registry())
+			if a.json {
+				return a.writeJSON(all)
 			}
-			for _, name := range slices.Sorted(maps.Keys(reg.Monitors)) {
-				m := reg.Monitors[name]
-				t.add(cell{"monitor", dim}, cell{name, strong}, cell{m.Alias, dim}, cell{m.Title, plain})
+			var t table
+			for _, k := range all {
+				t.add(cell{k.Kind, dim}, cell{k.Name, strong}, cell{k.Alias, dim}, cell{k.Title, plain})
 			}
 			t.write(a.out, a.paint, 0)
 			return nil
@@ -58,7 +58,29 @@ func (a *app) typeDocs() *cobra.Command {
 			}
 			return unknownType(reg, args[0])
 		}}
-	return parent("type", "documentation of monitor and resource types", list, page, schema)
+	types := parent("type", "documentation of monitor and resource types", list, page, schema)
+	types.RunE = list.RunE
+	return types
+}
+
+// A typeLine is one line of the list of types.
+type typeLine struct {
+	Kind  string `json:"kind"` // "resource" or "monitor"
+	Name  string `json:"name"`
+	Alias string `json:"alias,omitempty"` // what the original calls it
+	Title string `json:"title"`
+}
+
+func listed(reg config.Registry) (all []typeLine) {
+	for _, name := range slices.Sorted(maps.Keys(reg.Resources)) {
+		r := reg.Resources[name]
+		all = append(all, typeLine{"resource", name, r.Alias, r.Title})
+	}
+	for _, name := range slices.Sorted(maps.Keys(reg.Monitors)) {
+		m := reg.Monitors[name]
+		all = append(all, typeLine{"monitor", name, m.Alias, m.Title})
+	}
+	return all
 }
 
 func unknownType(reg config.Registry, name string) error {
@@ -150,7 +172,7 @@ func (a *app) writeDoctor(d api.Doctor) {
 			fmt.Fprintf(a.out, "  %s %s\n", a.paint.in(levelColor(c.Level), pad(word, 8)), line)
 		}
 		for _, reason := range c.Why {
-			fmt.Fprintf(a.out, "           %s\n", a.paint.in(dim, a.paint.fit("not "+reason, 11)))
+			fmt.Fprintf(a.out, "           %s\n", a.paint.in(dim, a.paint.fit("not "+gist(reason), 11)))
 		}
 		if c.Mend != "" {
 			fmt.Fprintf(a.out, "           → %s\n", c.Mend)
@@ -168,4 +190,17 @@ func (a *app) man(root *cobra.Command) *cobra.Command {
 			root.DisableAutoGenTag = true
 			return doc.GenManTree(root, &doc.GenManHeader{Title: "SHISA", Section: "1", Source: "shisa " + a.version, Manual: "shisa"}, args[0])
 		}}
+}
+
+// gistLimit is from how many characters on a chain of reasons is cut in its middle.
+const gistLimit = 100
+
+// gist keeps who failed and the innermost cause of a long chain of reasons, which is
+// whole in what --json prints.
+func gist(reason string) string {
+	first, last := strings.Index(reason, ": "), strings.LastIndex(reason, ": ")
+	if utf8.RuneCountInString(reason) <= gistLimit || first == last {
+		return reason
+	}
+	return reason[:first] + ": … " + reason[last+2:]
 }
