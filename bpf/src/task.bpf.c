@@ -71,7 +71,6 @@ SEC("iter/task")
 int tasks_iter(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct task_record r = {};
 	u32 state;
 
 	if (!task)
@@ -83,7 +82,7 @@ int tasks_iter(struct bpf_iter__task *ctx)
 	if (state & TASK_NOLOAD)
 		return 0;
 
-	r.state = state;
+	struct task_record r = { .state = state };
 	describe(&r, task);
 	if (state == TASK_RUNNING && !r.on_cpu && field_exists(task->sched_info.last_queued))
 		r.waiting = waiting_since(task);

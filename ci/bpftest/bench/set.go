@@ -62,6 +62,11 @@ func wholeSet(set *bpf.Set) error {
 
 	ctx, cancel := context.WithTimeout(context.Background(), setTime)
 	defer cancel()
+	if kernel, ok := set.Exits.(*exits.Kernel); ok { // as the daemon does: nobody waits for a death
+		if only, err := kernel.Only(); err == nil {
+			defer func() { _ = only.Close() }() // the programs are about to be unloaded
+		}
+	}
 	var wg sync.WaitGroup
 	var failed [2]error
 	wg.Go(func() { failed[0] = set.Exits.Watch(ctx, func(exits.Exit) {}) })
