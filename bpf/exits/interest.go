@@ -78,4 +78,6 @@ func (i *Interest) Close() error {
 	return unix.Munmap(memory)
 }
 
-func (i *Interest) word(n int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&i.memory[8*n])) }
+func (i *Interest) word(n int) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&i.memory[8*n]))
+}

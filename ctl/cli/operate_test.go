@@ -82,9 +82,9 @@ func TestGist(t *testing.T) {
 	long := "device_kprobe (with timer): creating tracefs event (arch-specific fallback for \"x\"): creating probe entry on tracefs: not mounted"
 	for reason, want := range map[string]string{
 		"halt_fentry: load program: operation not permitted": "halt_fentry: load program: operation not permitted",
-		long: "device_kprobe (with timer): … not mounted",
-		strings.Repeat("x", 200) + ": y":                     strings.Repeat("x", 200) + ": y",
-		strings.Repeat("x", 200):                             strings.Repeat("x", 200),
+		long:                             "device_kprobe (with timer): … not mounted",
+		strings.Repeat("x", 200) + ": y": strings.Repeat("x", 200) + ": y",
+		strings.Repeat("x", 200):         strings.Repeat("x", 200),
 	} {
 		if got := gist(reason); got != want {
 			t.Errorf("%s\n  became %s\n  want %s", reason, got, want)

@@ -127,8 +127,8 @@ func intended(q *inquiry) (Verdict, bool) {
 	}
 	if hung, ok := q.hung(in.At); ok && orderly(in.Action) {
 		v.Cause, v.Confidence, v.Stall, v.Action = ShutdownStall, hung.confidence, hung.stall, hung.action
-		v.Summary = fmt.Sprintf("shisa ordered %s, because %s; the way down hung%s, and the countdown ended it.",
-			deed(in.Action), trim(in.Reason), hung.where)
+		v.Summary = fmt.Sprintf("shisa ordered %s, because %s; the way down hung, and the countdown ended it.",
+			deed(in.Action), trim(in.Reason))
 		v.Evidence = append(v.Evidence, hung.lines...)
 		v.Mend = "find what did not stop: journalctl -b -1 -e"
 	}
@@ -151,7 +151,7 @@ func fired(q *inquiry) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	if q.Run.Leaving.Down() {
-		return q.shutdownStall(lines, Certain, ""), true
+		return q.shutdownStall(lines, Certain), true
 	}
 	if c, ok := q.crash(""); ok && c.Fired {
 		return Verdict{Cause: UserStall, Confidence: Certain, Action: q.action(false), Evidence: lines,
@@ -173,7 +173,7 @@ func crashed(q *inquiry) (Verdict, bool) {
 	}
 	if c.Fired {
 		if q.Run.Leaving.Down() {
-			return q.shutdownStall([]Line{c.line()}, Certain, ""), true
+			return q.shutdownStall([]Line{c.line()}, Certain), true
 		}
 		return Verdict{Cause: UserStall, Confidence: Certain, Action: q.action(false), Evidence: []Line{c.line()},
 			Summary: "The countdown in the kernel was not pinged any more and fired."}, true
@@ -200,7 +200,7 @@ func shutdown(q *inquiry) (Verdict, bool) {
 		v.Evidence = append(v.Evidence, q.leavingLine())
 	}
 	if hung, ok := q.hung(began); ok {
-		v := q.shutdownStall(append(v.Evidence, hung.lines...), hung.confidence, hung.where)
+		v := q.shutdownStall(append(v.Evidence, hung.lines...), hung.confidence)
 		v.Stall = hung.stall
 		return v, true
 	}

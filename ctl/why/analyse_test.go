@@ -136,7 +136,7 @@ var cases = map[string]struct {
 	}), want{Ordered, Likely, "", "reboot", []string{"orderly"}, []string{"95 s passed, about as long as the countdown of the shutdown (90 s)"}}},
 	"hung after the last service, on a machine that is back in 20 s": {cutOff(func(e *Evidence) {
 		e.Run.Leaving, e.Run.Armed, e.Closed, e.Usual = leaving("reboot", 95*time.Second), []Countdown{onDown}, true, 20*time.Second
-	}), want{ShutdownStall, Likely, "", "reset", []string{"hung after the last service had ended", "a reboot had been ordered"}, []string{"95 s passed; the countdown of the shutdown was set to 90 s, and a sound way takes 20 s here"}}},
+	}), want{ShutdownStall, Likely, "", "reset", []string{"hung", "a reboot had been ordered"}, []string{"95 s passed; the countdown of the shutdown was set to 90 s, and a sound way takes 20 s here"}}},
 	"sound, on a machine that always takes so long": {cutOff(func(e *Evidence) {
 		e.Run.Leaving, e.Run.Armed, e.Closed, e.Usual = leaving("reboot", 95*time.Second), []Countdown{onDown}, true, 85*time.Second
 	}), want{Ordered, Likely, "", "reboot", []string{"orderly"}, nil}},

@@ -187,7 +187,6 @@ var stallMends = map[string]string{
 type hang struct {
 	confidence    Confidence
 	stall, action string
-	where         string
 	lines         []Line
 }
 
@@ -220,7 +219,6 @@ func (q *inquiry) hung(began time.Time) (hang, bool) {
 	h.confidence, h.action = Likely, c.Action
 	text := fmt.Sprintf("from the order to the next start %s passed; the countdown of the shutdown was set to %s", seconds(took), seconds(c.Timeout))
 	if q.Closed {
-		h.where = " after the last service had ended"
 		text += fmt.Sprintf(", and a sound way takes %s here", seconds(q.Usual))
 	}
 	h.lines = []Line{{"clock", text}}
@@ -243,10 +241,10 @@ func (q *inquiry) overdue(began time.Time) (c Countdown, took time.Duration, ok 
 	return q.Run.Armed[i], took, true
 }
 
-// shutdownStall is the verdict on a shutdown that hung; where is known of it as " after …".
-func (q *inquiry) shutdownStall(lines []Line, c Confidence, where string) Verdict {
+// shutdownStall is the verdict on a shutdown that hung.
+func (q *inquiry) shutdownStall(lines []Line, c Confidence) Verdict {
 	v := Verdict{Cause: ShutdownStall, Confidence: c, Evidence: lines, Action: q.action(false), Mend: "find what did not stop: journalctl -b -1 -e"}
-	v.Summary = "The machine was going down in an orderly way and hung" + where
+	v.Summary = "The machine was going down in an orderly way and hung"
 	if l := q.Run.Leaving; l.Down() {
 		if l.Phase != "" && l.Phase != "done" {
 			v.Summary += " (shisa had come to: " + l.Phase + ")"

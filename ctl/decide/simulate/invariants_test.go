@@ -22,8 +22,8 @@ func invariants(m *config.Model, r Record) []string {
 }
 
 type judge struct {
-	model    *config.Model             // in force
-	next     *config.Model             // was given and waits for its turn
+	model    *config.Model // in force
+	next     *config.Model // was given and waits for its turn
 	wrong    []string
 	running  map[string]bool           // resources
 	busy     map[string]bool           // operations under way
