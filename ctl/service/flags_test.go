@@ -14,11 +14,11 @@ func TestPathsAreWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := parse([]string{"-config", "a.toml", "-run", "r", "-state", "s"}, io.Discard)
-	if err != nil || f.config != filepath.Join(here, "a.toml") || f.run != filepath.Join(here, "r") || f.state != filepath.Join(here, "s") || f.keeper != "" {
+	f, err := parse([]string{"-config", "a.toml", "-run", "r", "-state", "s", "-keeper", "k"}, io.Discard)
+	if err != nil || f.config != filepath.Join(here, "a.toml") || f.run != filepath.Join(here, "r") || f.state != filepath.Join(here, "s") || f.keeper != filepath.Join(here, "k") {
 		t.Errorf("%+v, %v", f, err)
 	}
-	if f, err := parse(nil, io.Discard); err != nil || f.config != DefaultConfig || f.run != DefaultRun || f.state != "" {
+	if f, err := parse(nil, io.Discard); err != nil || f.config != DefaultConfig || f.run != DefaultRun || f.state != "" || f.keeper != "" {
 		t.Errorf("without options: %+v, %v", f, err)
 	}
 }

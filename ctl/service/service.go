@@ -107,7 +107,7 @@ func parse(args []string, errOut io.Writer) (flags, error) {
 		return f, errors.New("usage")
 	}
 	// Others are told of these paths, who are somewhere else.
-	for _, path := range []*string{&f.config, &f.run, &f.state} {
+	for _, path := range []*string{&f.config, &f.run, &f.state, &f.keeper} {
 		if *path == "" {
 			continue
 		}
