@@ -194,7 +194,11 @@ func problems(s *api.Status) []api.Problem {
 	for _, g := range s.Groups {
 		add(g.State == api.StartFailed || g.State == api.StopFailed, api.LevelError, "group/"+g.Name, "Group "+g.Name+" is "+string(g.State)+": "+g.Detail, "shisa why group/"+g.Name)
 	}
-	for _, m := range s.Monitors {
+	for i := range s.Monitors {
+		m := &s.Monitors[i]
+		if !m.Dummy && (m.Verdict == api.OK || m.Verdict == api.NotYet) {
+			continue // most of them, which may be thousands
+		}
 		subject := "monitor/" + m.Name
 		add(m.Verdict == api.Failed || m.Verdict == api.TimedOut, api.LevelError, subject, "Monitor "+m.Name+": "+m.Detail, "shisa why "+m.Name)
 		add(m.Verdict == api.CouldNotLook, api.LevelWarning, subject, "Monitor "+m.Name+" cannot look: "+m.Detail, "shisa why "+m.Name)
