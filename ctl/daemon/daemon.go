@@ -60,6 +60,7 @@ type Parts struct {
 	GoingDown func(context.Context) string                            // where the operating system is on its way to: "reboot", "poweroff", "shutdown" if that is not known; empty: nowhere; nil: never
 	Reason    why.Verdict                                             // why the machine went down last
 	StillUp   bool                                                    // the machine did not go down since the service ran last: what runs is taken over
+	Stopped   bool                                                    // the service was stopped on purpose when it ran last, and its groups with it: they are started as after a boot
 	Doctor    func(context.Context) (api.Doctor, error)               // nil: nothing to say
 	Trace     func(context.Context, time.Duration) (api.Trace, error) // nil: it cannot
 	Ready     func()                                                  // called when everything is started; may be nil
@@ -147,7 +148,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.input(ctx, decide.Store{Down: true})
 	}
 	d.input(ctx, decide.Boot{Clean: d.parts.StillUp || d.parts.Reason.Cause.Clean(), Rescue: rescue,
-		Unable: d.parts.Actor.Unable(), Adopt: d.parts.StillUp, Durable: d.durable(), Seed: seed(d.serverName())})
+		Unable: d.parts.Actor.Unable(), Adopt: d.parts.StillUp && !d.parts.Stopped, Durable: d.durable(), Seed: seed(d.serverName())})
 	if d.parts.Ready != nil {
 		d.parts.Ready()
 	}

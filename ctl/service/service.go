@@ -181,12 +181,13 @@ func (p *process) assemble(model *config.Model, reason why.Verdict, up bool) err
 		Emit: p.emit, Armed: p.store.Armed, Checks: stall.Checks{Dir: model.Store.Dir, Fail: p.checkFailed},
 	})
 	p.observe(model)
+	left := p.store.State().Current.Leaving
 	machine := &actions.Machine{Root: "/", Init: actions.Systemd{}, BMC: bmc{}, Countdown: p.protect, Syscall: actions.Raw}
 	var err error
 	p.daemon, err = daemon.New(model, daemon.Parts{
 		Version: p.version, Types: p.types, Store: p.store, Bus: p.bus, Log: p.log, Guard: guard{p.protect, p.witness}, Actor: actor{restrained{machine}, p.witness},
 		Rescue:    func(ctx context.Context) bool { return actions.Rescue(ctx, model.Server.RescueTargets) },
-		GoingDown: p.goingDown, Reason: reason, StillUp: up, Doctor: p.doctor, Trace: p.trace, Ready: p.ready, Applied: p.applied, Config: p.path(), StateDir: p.flags.state, RunDir: p.flags.run,
+		GoingDown: p.goingDown, Reason: reason, StillUp: up, Stopped: left != nil && left.Phase == "done", Doctor: p.doctor, Trace: p.trace, Ready: p.ready, Applied: p.applied, Config: p.path(), StateDir: p.flags.state, RunDir: p.flags.run,
 	})
 	return err
 }

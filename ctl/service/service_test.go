@@ -353,6 +353,37 @@ func TestKilledAndBack(t *testing.T) {
 	})
 }
 
+// TestStartedAgain: groups that a deliberate stop has stopped are started with the
+// service, as after a boot. After a crash a group that the operator stopped stays so.
+func TestStartedAgain(t *testing.T) {
+	p := newPlace(t)
+	p.write("shisa.toml", "[[group]]\nname = \"g\"\n[[resource]]\nname = \"r\"\ntype = \"exec\"\ngroup = \"g\"\nstart = \"/bin/true\"\nstop = \"/bin/true\"\n")
+	r := p.start()
+	reaches := func(state api.State) {
+		t.Helper()
+		p.eventually("the group is "+string(state), func() bool {
+			s, err := r.client.Status(t.Context())
+			return err == nil && len(s.Groups) == 1 && s.Groups[0].State == state
+		})
+	}
+	reaches(api.Started)
+	r.end()
+	r = p.start()
+	reaches(api.Started)
+
+	if _, err := r.client.Group(t.Context(), api.UnitCommand{Name: "g", Verb: api.StopUnit}); err != nil {
+		t.Fatal(err)
+	}
+	reaches(api.Stopped)
+	if err := r.cmd.Process.Kill(); err != nil { // started by this test
+		t.Fatal(err)
+	}
+	_ = r.cmd.Wait() // killed
+	r = p.start()
+	reaches(api.Stopped)
+	r.end()
+}
+
 // needRoot skips what only root can arrange.
 func needRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
