@@ -2,10 +2,7 @@ package api
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -153,16 +150,4 @@ func post[C, A any](path, doc string, limit time.Duration, do func(Backend, cont
 			}
 			return do(b, ctx, c)
 		}}
-}
-
-// Markdown writes the reference of the API.
-func Markdown(w io.Writer) {
-	fmt.Fprint(w, "| request | right | what it does |\n| --- | --- | --- |\n")
-	for _, r := range Routes() {
-		path := r.Path
-		if len(r.Query) > 0 {
-			path += "?" + strings.Join(r.Query, "&")
-		}
-		fmt.Fprintf(w, "| `%s %s` | %s | %s |\n", r.Method, path, r.Right, r.Doc)
-	}
 }

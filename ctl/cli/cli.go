@@ -118,7 +118,7 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.socket, "socket", socket, "socket of the daemon, also from "+SocketVariable)
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON")
 	root.AddCommand(a.status(), a.why(), a.explain(), a.simulate(), a.events(), a.monitor(), a.group(), a.resource(), a.suspend(), a.resume(),
-		a.shutdown(), a.notify(), a.limiter(), a.config(), a.typeDocs(), a.template(), a.doctor(), a.versionCmd(), a.man(root))
+		a.shutdown(), a.notify(), a.limiter(), a.config(), a.typeDocs(), a.schema(), a.template(), a.doctor(), a.versionCmd(), a.man(root))
 	root.SetHelpCommand(a.help(root))
 	root.AddCommand(a.operate()...)
 	a.complete(root)

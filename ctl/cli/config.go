@@ -41,7 +41,10 @@ func (a *app) load(args []string) (*config.Model, error) {
 }
 
 func (a *app) configCheck() *cobra.Command {
-	return &cobra.Command{Use: "check [FILE]", Short: "report every mistake of a configuration at once", Args: cobra.MaximumNArgs(1),
+	return &cobra.Command{Use: "check [FILE]", Short: "report every mistake of a configuration at once",
+		Long: "Reports every mistake with file, line and key, and names what may have been meant. Without FILE it looks at\n" + defaultFile +
+			". Exit code 1 when there is a mistake. Nothing is changed, and no daemon is needed.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path := defaultFile
 			if len(args) > 0 {
@@ -69,7 +72,8 @@ func (a *app) configCheck() *cobra.Command {
 
 func (a *app) configShow() *cobra.Command {
 	var running bool
-	c := &cobra.Command{Use: "show [FILE]", Short: "show a configuration with every default filled in", Args: cobra.MaximumNArgs(1),
+	c := &cobra.Command{Use: "show [FILE]", Short: "show a configuration with every default filled in",
+		Long: "Shows FILE, or without it " + defaultFile + ", with every default filled in and secrets blanked out.\nWith --running, the configuration in force as it was read.", Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if running {
 				t, err := a.client().Config(c.Context())
@@ -119,7 +123,10 @@ func (a *app) configDiff() *cobra.Command {
 }
 
 func (a *app) configApply() *cobra.Command {
-	return &cobra.Command{Use: "apply [FILE]", Short: "put a configuration into force, whole or not at all", Args: cobra.MaximumNArgs(1),
+	return &cobra.Command{Use: "apply [FILE]", Short: "put a configuration into force, whole or not at all",
+		Long: "Checks the file FILE, or without it the one that the daemon was started with, and puts it into force while everything runs:\n" +
+			"what did not change goes on, and no countdown is interrupted. With a mistake in it nothing is changed at all.\n" +
+			"After the next start of the daemon its own file holds again.", Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := a.client().ApplyConfig(c.Context(), source(args))
 			return a.plan(p, err)

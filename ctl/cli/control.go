@@ -13,8 +13,8 @@ var monitorDocs = map[api.MonitorVerb]string{
 	api.SuspendMonitor: "stop probing with a monitor until it is resumed",
 	api.ResumeMonitor:  "probe again",
 	api.TestMonitor:    "probe now and show the answer",
-	api.ResetMonitor:   "clear the recovery counters",
-	api.FailMonitor:    "simulate a failure, to see what recovery does",
+	api.ResetMonitor:   "clear the recovery counters, so that recovery begins anew",
+	api.FailMonitor:    "let a monitor fail whatever it sees, to see what recovery does; in mode protect it is done",
 	api.UnfailMonitor:  "stop simulating a failure",
 }
 
@@ -39,7 +39,7 @@ func (a *app) monitor() *cobra.Command {
 	for _, verb := range api.MonitorVerbs() {
 		all = append(all, a.monitorVerb(verb))
 	}
-	return parent("monitor", "list, suspend, resume, test monitors", all...)
+	return parent("monitor", "list, suspend, resume, test monitors, and try out what recovery does", all...)
 }
 
 // monitorVerb is a command about one monitor; some may be given for all.
@@ -79,8 +79,8 @@ func (a *app) group() *cobra.Command {
 			return nil
 		}}
 	return parent("group", "list, start, stop groups", list,
-		a.unit(api.StartUnit, "group", "start a group; without NAME and with --all, all of them"),
-		a.unit(api.StopUnit, "group", "stop a group; without NAME and with --all, all of them"))
+		a.unit(api.StartUnit, "group", "start a group, after those that it waits for; --all instead of NAME: all"),
+		a.unit(api.StopUnit, "group", "stop a group, after those that it waits for; --all instead of NAME: all"))
 }
 
 func (a *app) resource() *cobra.Command {
@@ -119,7 +119,9 @@ func (a *app) unit(verb api.UnitVerb, kind, short string) *cobra.Command {
 
 func (a *app) suspend() *cobra.Command {
 	var cmd api.SuspendCommand
-	c := &cobra.Command{Use: "suspend", Short: "suspend all probes and recovery; the countdown stays armed", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "suspend", Short: "suspend all probes and recovery; the countdown stays armed",
+		Long: "Stops all probing and recovery until shisa resume, over restarts of the daemon, too. Groups and resources run on.\n" +
+			"The countdown stays armed: a machine that stalls is still reset.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.result(a.client().Suspend(c.Context(), cmd)) }}
 	c.Flags().StringVar(&cmd.Reason, "reason", "", "why, for the record")
 	return c
@@ -136,7 +138,9 @@ func (a *app) resume() *cobra.Command {
 func (a *app) shutdown() *cobra.Command {
 	cmd := api.ShutdownCommand{How: api.PowerOff}
 	var reboot, guard bool
-	c := &cobra.Command{Use: "shutdown", Short: "stop all groups and take the machine down, guarded against stalls", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "shutdown", Short: "stop all groups and take the machine down, guarded against stalls",
+		Long: "Stops all groups and powers the machine off, or with --reboot boots it again. A way down that hangs is ended by the\n" +
+			"countdown, as [shutdown] in the configuration says. In mode observe it only says what it would do.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case reboot && guard:
@@ -155,7 +159,7 @@ func (a *app) shutdown() *cobra.Command {
 }
 
 func (a *app) limiter() *cobra.Command {
-	show := &cobra.Command{Use: "show", Short: "show how many machine-level actions count", Args: cobra.NoArgs,
+	show := &cobra.Command{Use: "show", Short: "show how many machine-level actions count, and how many may", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s, err := a.client().Overview(c.Context())
 			if err != nil {
@@ -167,7 +171,7 @@ func (a *app) limiter() *cobra.Command {
 			fmt.Fprintln(a.out, limiterLine(s.Limiter))
 			return nil
 		}}
-	reset := &cobra.Command{Use: "reset", Short: "forget them, so that shisa may act again", Args: cobra.NoArgs,
+	reset := &cobra.Command{Use: "reset", Short: "forget them, so that shisa may act on the machine again", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.result(a.client().ResetLimiter(c.Context())) }}
 	return parent("limiter", "the limit of machine-level actions", show, reset)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"shisa/ctl/api"
+	"shisa/ctl/api/schema"
 	"shisa/ctl/config"
 	doctor "shisa/ctl/doctor"
 	"shisa/ctl/param"
@@ -47,7 +48,7 @@ func (a *app) typeDocs() *cobra.Command {
 			}
 			return nil
 		}}
-	schema := &cobra.Command{Use: "schema NAME", Short: "print the JSON Schema of a type's parameters", Args: cobra.ExactArgs(1),
+	params := &cobra.Command{Use: "schema NAME", Short: "print the JSON Schema of a type's parameters", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			reg := registry()
 			if m, ok := reg.Monitors[args[0]]; ok {
@@ -58,9 +59,24 @@ func (a *app) typeDocs() *cobra.Command {
 			}
 			return unknownType(reg, args[0])
 		}}
-	types := parent("type", "documentation of monitor and resource types", list, page, schema)
+	types := parent("type", "documentation of monitor and resource types", list, page, params)
 	types.RunE = list.RunE
 	return types
+}
+
+// schema prints the schema of what other commands print.
+func (a *app) schema() *cobra.Command {
+	return &cobra.Command{Use: "schema NAME", Short: "print the JSON Schema of what status, why, events or doctor print with --json",
+		Long: "Prints the JSON Schema of what shisa NAME --json prints, with what each field means. NAME is one of " + strings.Join(schema.Names(), ", ") + ".",
+		Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs), ValidArgs: schema.Names(),
+		RunE: func(_ *cobra.Command, args []string) error {
+			text, err := schema.Read(args[0])
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(text)
+			return err
+		}}
 }
 
 // A typeLine is one line of the list of types.
@@ -95,7 +111,10 @@ func unknownType(reg config.Registry, name string) error {
 func (a *app) doctor() *cobra.Command {
 	var file, kernel string
 	var next bool
-	c := &cobra.Command{Use: "doctor", Short: "what this machine offers, and what stands in the way", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "doctor", Short: "what this machine offers, and what stands in the way",
+		Long: "Looks at everything that shisa needs of this machine: countdowns, kernel, witnesses, BMC, storage, network, other programs\n" +
+			"that hold a watchdog, and the kernel that starts next. Each finding ends, after →, with the command that mends it.\n" +
+			"It changes nothing. When the daemon does not run, it looks itself, best as root.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if kernel != "" || next {
 				return a.otherKernel(file, kernel, next)

@@ -17,7 +17,10 @@ func (a *app) events() *cobra.Command {
 	var follow bool
 	var since string
 	var severity string
-	c := &cobra.Command{Use: "events", Short: "what happened, and with --follow what happens", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "events", Short: "what happened, and with --follow what happens",
+		Long:    "Shows events, oldest first: the latest 100 unless --lines says otherwise. What each means stands in shisa help event-codes.",
+		Example: "  shisa events --since 2h --severity warning\n  shisa events --subject monitor/web --follow\n  shisa events --code boot-unclean,recovery-final --since 30d",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := q.Severity.UnmarshalText([]byte(severity)); err != nil {
 				return fmt.Errorf("--severity: %w: %w", err, errUsage)

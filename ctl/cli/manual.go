@@ -45,6 +45,7 @@ func (a *app) help(root *cobra.Command) *cobra.Command {
 func (a *app) template() *cobra.Command {
 	var dir string
 	c := &cobra.Command{Use: "template [exec | custom | recovery]", Short: "print scripts to begin with, or write them into a folder",
+		Long: "exec: start and stop scripts of a resource; custom: the script of a monitor; recovery: a script for recovery. Without a word: all.",
 		Args: cobra.MaximumNArgs(1), ValidArgs: []string{"exec", "custom", "recovery"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			use := ""

@@ -67,7 +67,8 @@ func (a *app) showStretch(c *cobra.Command) error {
 func (a *app) note() *cobra.Command {
 	var severity string
 	var cmd api.NoteCommand
-	c := &cobra.Command{Use: "note TEXT", Short: "write an event in your own words", Args: cobra.MinimumNArgs(1),
+	c := &cobra.Command{Use: "note TEXT", Short: "write an event in your own words",
+		Example: "  shisa note --severity warning 'disk 2 was exchanged'", Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cmd.Text = strings.Join(args, " ")
 			if err := cmd.Severity.UnmarshalText([]byte(severity)); err != nil {
@@ -83,7 +84,9 @@ func (a *app) note() *cobra.Command {
 func (a *app) script() *cobra.Command {
 	var limit time.Duration
 	var reason string
-	run := &cobra.Command{Use: "run NAME", Short: "run a script of the folder " + api.ScriptDir + " beside the configuration", Args: cobra.ExactArgs(1),
+	run := &cobra.Command{Use: "run NAME", Short: "run a script of the folder " + api.ScriptDir + " beside the configuration",
+		Long: "Runs the script NAME of the folder " + api.ScriptDir + " beside the configuration as the daemon would, and shows what it printed.\n" +
+			"Exit code 1 when it ends with another status than 0.", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := a.client().Script(c.Context(), api.ScriptCommand{Name: args[0], TimeMS: api.Millis(limit), Reason: reason})
 			if err != nil {
@@ -102,12 +105,13 @@ func (a *app) script() *cobra.Command {
 		}}
 	run.Flags().DurationVar(&limit, "timeout", api.ScriptTime, "longest time that it may take")
 	run.Flags().StringVar(&reason, "reason", "", "why, for the record")
-	return parent("script", "run scripts that are laid down for it", run)
+	return parent("script", "run scripts that an administrator has laid down", run)
 }
 
 func (a *app) speed() *cobra.Command {
 	var cmd api.SpeedCommand
 	c := &cobra.Command{Use: "speed [high|low|auto]", Short: "set the clock of the processors, or tell it",
+		Long: "high: as fast as they can; low: as slow as they can; auto: as the kernel finds right for the load. Without a word it tells.",
 		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: []string{"high", "low", "auto"},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -17,7 +17,9 @@ import (
 func (a *app) status() *cobra.Command {
 	var watch bool
 	var every time.Duration
-	c := &cobra.Command{Use: "status", Short: "what protects this machine, and how everything is", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "status", Short: "what protects this machine, and how everything is",
+		Long: "Shows which countdown is armed and when it was last pinged, how fresh each proof of progress is, every group, resource and\n" +
+			"monitor, and what an operator should look at, with what to do after →. Exit code 0 whatever it shows: programs read --json.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if watch {
 				return a.watch(c.Context(), every)

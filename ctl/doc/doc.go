@@ -18,7 +18,9 @@ import (
 )
 
 // order is that of the chapters; others follow by name.
-var order = []string{"model", "configuration", "recipes", "groups", "migration", "event-codes", "api"}
+var order = []string{
+	"model", "configuration", "install", "safety", "operation", "recipes", "decisions", "groups", "module", "migration", "event-codes", "api",
+}
 
 // A Topic is a chapter of the manual.
 type Topic struct {

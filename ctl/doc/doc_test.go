@@ -13,16 +13,18 @@ import (
 
 	"shisa/bpf"
 	"shisa/ctl/config"
+	"shisa/ctl/event"
 	"shisa/ctl/monitor/types"
 	"shisa/ctl/recovery"
 	"shisa/ctl/resource"
 	restypes "shisa/ctl/resource/types"
 	"shisa/ctl/resource/types/exec"
+	"shisa/ctl/why"
 )
 
 // The chapters that are written from the code say what it says now.
 func TestGeneratedIsCurrent(t *testing.T) {
-	chapters, err := Generated()
+	chapters, err := Generated("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +120,40 @@ func TestModelNamesWhatThereIs(t *testing.T) {
 		isAction := slices.Contains(recovery.FinalActions(), recovery.Action(name))
 		if !slices.Contains(known, name) && !slices.Contains(states, name) && !isAction && !strings.Contains(reference, "| `"+name+"` |") {
 			t.Errorf("there is no key, type or state %q", name)
+		}
+	}
+}
+
+// The chapters for operators name events and causes that there are.
+func TestOperatorsAreToldWhatThereIs(t *testing.T) {
+	known := []string{"shisa-keeper"}
+	for _, d := range event.All() {
+		known = append(known, d.Code)
+	}
+	for _, c := range why.Causes() {
+		known = append(known, string(c))
+	}
+	for _, topic := range []string{"operation", "safety"} {
+		text, err := Read(topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("`([a-z]+(?:-[a-z]+)+)`").FindAllStringSubmatch(text, -1) {
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s: there is no event and no cause %q", topic, m[1])
+			}
+		}
+		for _, m := range regexp.MustCompile(`--code ([a-z,-]+)`).FindAllStringSubmatch(text, -1) {
+			for code := range strings.SplitSeq(m[1], ",") {
+				if event.Lookup(code) == nil {
+					t.Errorf("%s: there is no event %q", topic, code)
+				}
+			}
+		}
+	}
+	for _, c := range why.Causes() {
+		if text, _ := Read("operation"); !strings.Contains(text, "`"+string(c)+"`") {
+			t.Errorf("operation: cause %s is not explained", c)
 		}
 	}
 }

@@ -3,11 +3,12 @@ package doc
 import (
 	"bytes"
 	"cmp"
+	_ "embed"
 	"fmt"
 	"io"
 	"strings"
 
-	"shisa/ctl/api"
+	"shisa/ctl/api/schema"
 	"shisa/ctl/config"
 	"shisa/ctl/decide"
 	"shisa/ctl/event"
@@ -15,8 +16,13 @@ import (
 	restypes "shisa/ctl/resource/types"
 )
 
-// Generated returns the chapters that are written from the code, by name.
-func Generated() (map[string][]byte, error) {
+// Generated returns the chapters that are written from the code, by name. root is
+// the top folder of the sources, whose comments the API's chapter quotes.
+func Generated(root string) (map[string][]byte, error) {
+	comments, err := schema.ReadComments(root)
+	if err != nil {
+		return nil, err
+	}
 	chapters := map[string]func(io.Writer) error{
 		"configuration": func(w io.Writer) error {
 			return config.Reference(w, config.NewRegistry(types.All(), restypes.All()))
@@ -27,9 +33,8 @@ func Generated() (map[string][]byte, error) {
 		},
 		"event-codes": events,
 		"api": func(w io.Writer) error {
-			fmt.Fprint(w, "# The API\n\nHTTP and JSON on the unix socket `api.socket`. What needs the right `read` is for root and the members of `api.group`, ",
-				"what needs `control` for root alone. An answer other than 200 is `{\"code\", \"message\", \"mend\"}`.\n\n")
-			api.Markdown(w)
+			fmt.Fprint(w, apiIntroduction)
+			schema.Markdown(w, comments)
 			return nil
 		},
 	}
@@ -44,6 +49,11 @@ func Generated() (map[string][]byte, error) {
 	}
 	return all, nil
 }
+
+// apiIntroduction stands before what the code says of the API.
+//
+//go:embed api.md
+var apiIntroduction string
 
 // events writes the table of events.
 func events(w io.Writer) error {

@@ -46,9 +46,10 @@ func causes() []string {
 
 type object = map[string]any
 
-// Of returns the schema of v's type under title.
-func Of(title string, v any) map[string]any {
-	g := generator{defs: object{}}
+// Of returns the schema of v's type under title. What fields mean is said in the
+// words of comments; without them, not at all.
+func Of(title string, v any, comments Comments) map[string]any {
+	g := generator{defs: object{}, comments: comments}
 	s := g.of(reflect.TypeOf(v))
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = "shisa " + title + " --json"
@@ -56,7 +57,10 @@ func Of(title string, v any) map[string]any {
 	return s
 }
 
-type generator struct{ defs object }
+type generator struct {
+	defs     object
+	comments Comments
+}
 
 func (g generator) of(t reflect.Type) object {
 	switch {
@@ -112,7 +116,14 @@ func (g generator) structure(t reflect.Type) object {
 		} else {
 			required = append(required, name)
 		}
-		properties[name] = g.of(ft)
+		properties[name] = described(g.of(ft), g.comments[t.String()+"."+f.Name])
 	}
-	return object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
+	return described(object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}, g.comments[t.String()])
+}
+
+func described(s object, text string) object {
+	if text != "" {
+		s["description"] = text
+	}
+	return s
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -18,8 +19,12 @@ var outputs = map[string]any{"status": api.Status{}, "why": api.Why{}, "events":
 
 // TestFiles keeps the files equal to the types; UPDATE=1 writes them.
 func TestFiles(t *testing.T) {
+	comments, err := schema.ReadComments("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range schema.Names() {
-		want, err := json.MarshalIndent(schema.Of(name, outputs[name]), "", "  ")
+		want, err := json.MarshalIndent(schema.Of(name, outputs[name], comments), "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,5 +101,32 @@ func TestSchemaCanFail(t *testing.T) {
 		if compile(t, "status").Validate(doc) == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// The reference has every request, and says what it takes and answers.
+func TestMarkdown(t *testing.T) {
+	comments, err := schema.ReadComments("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	schema.Markdown(&b, comments)
+	for _, r := range api.Routes() {
+		if !strings.Contains(b.String(), r.Method+" "+r.Path) || !strings.HasSuffix(r.Doc, ".") {
+			t.Errorf("%s %s: not documented: %q", r.Method, r.Path, r.Doc)
+		}
+	}
+	for _, want := range []string{
+		"| `POST /v1/stretch` | control | Give all probes more time for a while. | StretchCommand | Result |",
+		"| `ratio` | integer | 1 to MaxStretch; 1 is back to normal |", "| `for_ms`° | milliseconds |",
+		"| `primary` | Engine or null | null: none |", "\n### FollowItem\n", "| `code` | text |",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if _, err := schema.ReadComments(t.TempDir()); err == nil {
+		t.Error("comments were read where no sources are")
 	}
 }

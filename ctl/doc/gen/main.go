@@ -12,7 +12,7 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	chapters, err := doc.Generated()
+	chapters, err := doc.Generated("..")
 	if err != nil {
 		log.Fatal(err)
 	}
