@@ -2,11 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"shisa/ctl/api"
 	"shisa/ctl/api/apitest"
 	"shisa/ctl/compat"
 )
@@ -21,6 +24,45 @@ func TestTwins(t *testing.T) {
 			c, rest, err := a.root().Find(words[1:])
 			if err != nil || len(rest) > 0 || c.Name() != words[len(words)-1] {
 				t.Errorf("%s: there is no %q (%v)", name, twin, err)
+			}
+		}
+	}
+}
+
+// twinArgs are arguments with which each twin succeeds on the sample server.
+var twinArgs = map[string]string{
+	"shisa status": "", "shisa suspend": "", "shisa resume": "", "shisa shutdown": "-r", "shisa group": "start shop", "shisa resource": "stop web",
+	"shisa monitor": "suspend web", "shisa notify": "disk sdb", "shisa script run": "cleanup", "shisa stretch": "2 --for 1h", "shisa limiter": "show",
+	"shisa note": "hello", "shisa speed": "auto", "shisa config apply": "",
+	"shisa config import": "CONF --output OUT/in", "shisa config export": "FILE --clp --output OUT/out",
+}
+
+// TestTwinsInJSON: with --json each of them prints one JSON value and nothing
+// else. Those of the service would ask systemd of this machine.
+func TestTwinsInJSON(t *testing.T) {
+	out := t.TempDir()
+	conf, file := filepath.Join(out, "clp.conf"), filepath.Join(out, "shisa.toml")
+	for path, text := range map[string]string{conf: "<root><server name='s'/></root>", file: "mode = \"observe\"\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	socket := apitest.Serve(t, &apitest.Fake{
+		ShutdownFunc: func(context.Context, api.ShutdownCommand) (api.Result, error) {
+			return api.Result{Text: "Going down."}, nil
+		},
+		ApplyFunc: func(context.Context, api.ConfigSource) (api.Plan, error) { return api.Plan{Applied: true}, nil },
+	})
+	for name, twins := range compat.Twins() {
+		for twin := range strings.SplitSeq(twins, ", ") {
+			args, known := twinArgs[twin]
+			if twin == "shisa service" {
+				continue
+			}
+			words := strings.Fields(twin + " " + strings.NewReplacer("CONF", conf, "FILE", file, "OUT", out).Replace(args) + " --json")
+			code, text, errOut := shisa(socket, words[1:]...)
+			if !known || code != 0 || !json.Valid([]byte(text)) {
+				t.Errorf("%s: %v: code %d, %q, %q", name, words, code, text, errOut)
 			}
 		}
 	}

@@ -16,9 +16,12 @@ import (
 
 var clpcfctrl = command{
 	name: "clpcfctrl", twin: "shisa config import, shisa config apply, shisa config export",
-	usage: `--push -l|-w -x directory [-h host_name] [-p port] [--force] [--nocheck]
-		--pull -l|-w -x directory [-h host_name] [-p port]
-		--compcheck -l|-w -x directory`,
+	usage: `--push [-l] -x directory [-h host_name] [-p port] [--force] [--nocheck]
+		--push [-w] -x directory [-h host_name] [-p port] [--force] [--nocheck]
+		--pull [-l] -x directory [-h host_name] [-p port]
+		--pull [-w] -x directory [-h host_name] [-p port]
+		--compcheck [-l] -x directory [-h host_name] [-p port]
+		--compcheck [-w] -x directory [-h host_name] [-p port]`,
 	options: []option{{"--push", alone}, {"--pull", alone}, {"--compcheck", alone}, {"-l", alone}, {"-w", alone}, {"-x", with},
 		hostOption, {"-p", with}, {"--force", alone}, {"--nocheck", alone}},
 	run: runConfig,
@@ -33,11 +36,8 @@ func runConfig(c *call) error {
 		return err
 	}
 	dir := c.given.text("-x")
-	switch {
-	case dir == "":
+	if dir == "" {
 		return &failure{badOption, "-x is missing: in which directory is clp.conf?", nil}
-	case c.given.has("-l") && c.given.has("-w"):
-		return &failure{badOption, "-l and -w exclude each other.", nil}
 	}
 	s, err := c.overview()
 	if err != nil {

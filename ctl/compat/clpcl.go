@@ -88,11 +88,15 @@ func (c *call) hold(s api.Status, down error, suspend bool) error {
 	return err
 }
 
+// serviceOptions are those for parts of the original that were services of
+// their own.
+var serviceOptions = []string{"--web", "--alert", "--ib", "--api", "--md"}
+
 // service starts or stops the daemon, or a service beside it: the web manager
 // has its own, the others are parts of the daemon.
 func (c *call) service(verb string, down error, wait time.Duration) error {
 	act := map[string]string{"-s": "start", "-t": "stop", "-r": "restart"}[verb]
-	if c.given.has("--alert") || c.given.has("--ib") || c.given.has("--api") || c.given.has("--md") || c.given.has("--web") {
+	if len(c.given.among(serviceOptions)) > 0 {
 		if !c.given.has("--web") {
 			fmt.Fprintln(c.err, "This service is a part of the daemon and runs as long as it does: nothing to do.")
 			return nil

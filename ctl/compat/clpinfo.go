@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"shisa/ctl/api"
@@ -28,11 +29,7 @@ type object struct {
 // Those with --detail derive from the declarations of the types, so that none
 // is left out (fix 82).
 func (c *call) properties(p *page, s api.Status, view string) error {
-	text, err := c.client.Config(c.ctx)
-	if err != nil {
-		return err
-	}
-	tables, err := effective(text)
+	m, err := c.model()
 	if err != nil {
 		return err
 	}
@@ -40,7 +37,7 @@ func (c *call) properties(p *page, s api.Status, view string) error {
 	found := 0
 	p.head("CLUSTER INFORMATION", 23)
 	numbers := map[string]int{}
-	for _, o := range objects(s, tables) {
+	for _, o := range objects(s, m.Effective()) {
 		i := numbers[o.kind]
 		numbers[o.kind]++
 		if class != "i" && class != o.kind || name != "" && name != o.name {
@@ -72,93 +69,90 @@ func number(kind string, i int) string {
 	return fmt.Sprint(i)
 }
 
-// A table is one table of the configuration with all its keys in order.
-type table struct {
-	name string
-	keys []property
+// model reads the configuration that the daemon runs with.
+func (c *call) model() (*config.Model, error) {
+	text, err := c.client.Config(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, problems := config.Parse([]byte(text.Text), text.Source, "", registry())
+	if m == nil {
+		return nil, &failure{badConfig, "The daemon runs with one that this command cannot read.", problems.Err()}
+	}
+	return m, nil
 }
 
-// get returns the value of a key without its quotes.
-func (t table) get(key string) string {
-	for _, k := range t.keys {
-		if k.label == key {
-			return strings.Trim(k.value, `"`)
+// get returns the value of a key, as a person writes it; empty: it has none.
+func get(t config.Table, key string) string {
+	for _, e := range t.Entries {
+		if e.Key == key {
+			return plain(e)
 		}
 	}
 	return ""
 }
 
-// effective reads the running configuration and returns its tables with every
-// default filled in, one key a line as [config.Model.WriteTOML] writes them.
-func effective(text api.ConfigText) ([]table, error) {
-	m, problems := config.Parse([]byte(text.Text), text.Source, "", config.NewRegistry(types.All(), restypes.All()))
-	if m == nil {
-		return nil, &failure{badConfig, "The daemon runs with one that this command cannot read.", problems.Err()}
+// plain is the value of a key without the quotes of a text; secrets stay what
+// they are.
+func plain(e config.Entry) string {
+	if e.Secret {
+		return "<secret>"
 	}
-	var b strings.Builder
-	if err := m.WriteTOML(&b); err != nil {
-		return nil, err
+	if text, err := strconv.Unquote(e.Text); err == nil {
+		return text
 	}
-	all := []table{{}}
-	for line := range strings.Lines(b.String()) {
-		line = strings.TrimSpace(line)
-		switch key, value, ok := strings.Cut(line, " = "); {
-		case strings.HasPrefix(line, "["):
-			all = append(all, table{name: strings.Trim(line, "[]")})
-		case ok:
-			t := &all[len(all)-1]
-			t.keys = append(t.keys, property{key, value})
-		}
-	}
-	return all, nil
+	return e.Text
 }
 
-// objects lists everything that has properties.
-func objects(s api.Status, tables []table) []object {
+// objects lists everything that has properties, class by class.
+func objects(s api.Status, tables []config.Table) []object {
 	cl := object{kind: "cl", name: s.Server, brief: []property{{"Name", s.Server}, {"Mode", s.Mode}}}
-	var rest []object
+	var groups, resources, monitors []object
 	for i, t := range tables {
-		switch t.name {
+		switch t.Name {
 		case "group":
-			rest = append(rest, object{"grp", t.get("name"), []property{{"Type", "failover"}, {"Comment", t.get("comment")}}, labelled(t, "name", "comment")})
+			groups = append(groups, fromTable("grp", "failover", t))
 		case "resource":
-			rest = append(rest, object{"rsc", t.get("name"), []property{{"Type", original(t.get("type"))}, {"Comment", t.get("comment")}},
-				labelled(t, "name", "type", "comment")})
+			resources = append(resources, fromTable("rsc", original(get(t, "type")), t))
 		case "monitor":
-			o := object{"mon", t.get("name"), []property{{"Type", original(t.get("type"))}, {"Comment", t.get("comment")}}, labelled(t, "name", "type", "comment")}
-			if i+1 < len(tables) && tables[i+1].name == "monitor.recovery" {
-				o.all = append(o.all, labelled(tables[i+1])...)
-			}
-			rest = append(rest, o)
+			o := fromTable("mon", original(get(t, "type")), t)
+			o.all = append(o.all, labelled(tables[i+1])...) // its recovery
+			monitors = append(monitors, o)
 		case "monitor.recovery":
+		case "keepalive":
+			cl.all = append(cl.all, property{"Shutdown Monitoring Method", get(t, "method")}) // a line that scripts look for
+			fallthrough
 		default:
-			if t.name == "keepalive" { // a line that scripts look for
-				cl.all = append(cl.all, property{"Shutdown Monitoring Method", t.get("method")})
-			}
 			cl.all = append(cl.all, labelled(t)...)
+		}
+	}
+	if w, implied := impliedMonitor(s); implied {
+		monitors = append(monitors, object{kind: "mon", name: w.Name, brief: []property{{"Type", w.Alias}, {"Comment", ""}}})
+	}
+	for i, o := range monitors {
+		if o.brief[0].value == stallAlias {
+			monitors[i] = userSpace(o, tables)
 		}
 	}
 	all := []object{cl, {kind: "sv", name: s.Server, brief: []property{{"Comment", ""}}, all: []property{{"OS", "Linux " + s.Boot.Kernel}, {"Version", s.Version}}}}
 	for _, h := range heartbeats(s) {
 		all = append(all, object{kind: "hb", name: h.name, brief: []property{{"Type", h.comment}}})
 	}
-	if tw := monitors(s); len(tw) > len(s.Monitors) {
-		rest = append(rest, userSpace(tw[len(tw)-1], tables))
-	}
-	all = append(all, rest...)
-	order := []string{"cl", "sv", "hb", "grp", "rsc", "mon"}
-	slices.SortStableFunc(all, func(a, b object) int { return cmp.Compare(slices.Index(order, a.kind), slices.Index(order, b.kind)) })
-	return all
+	return slices.Concat(all, groups, resources, monitors)
 }
 
-// userSpace is the monitor of user space, whose settings have tables of their
-// own in our configuration.
-func userSpace(m api.Monitor, tables []table) object {
-	o := object{kind: "mon", name: m.Name, brief: []property{{"Type", m.Alias}, {"Comment", ""}}}
+// fromTable is an object that has a table in the configuration.
+func fromTable(kind, typeName string, t config.Table) object {
+	return object{kind, get(t, "name"), []property{{"Type", typeName}, {"Comment", get(t, "comment")}}, labelled(t, "name", "type", "comment")}
+}
+
+// userSpace adds to the monitor of user space its settings, which have tables of
+// their own in our configuration.
+func userSpace(o object, tables []config.Table) object {
 	for _, t := range tables {
-		switch t.name {
+		switch t.Name {
 		case "keepalive":
-			o.brief = append(o.brief, property{"Method", t.get("method")}, property{"Use HB interval and timeout", "Off"})
+			o.brief = append(o.brief, property{"Method", get(t, "method")}, property{"Use HB interval and timeout", "Off"})
 		case "stall":
 			o.all = append(o.all, labelled(t)...)
 		}
@@ -181,22 +175,20 @@ func original(name string) string {
 	return name
 }
 
-// labelled turns the keys of a table into properties, but for some.
-func labelled(t table, but ...string) []property {
+// labelled turns the keys of a table that have a value into properties, but for
+// some.
+func labelled(t config.Table, but ...string) []property {
+	prefix := t.Name[strings.LastIndexByte(t.Name, '.')+1:] + " "
+	if slices.Contains([]string{"", "group", "resource", "monitor"}, t.Name) {
+		prefix = ""
+	}
 	var all []property
-	for _, k := range t.keys {
-		if slices.Contains(but, k.label) {
+	for _, e := range t.Entries {
+		if e.Text == "" || slices.Contains(but, e.Key) {
 			continue
 		}
-		words := strings.ReplaceAll(k.label, "_", " ")
-		if t.name != "" && !slices.Contains([]string{"group", "resource", "monitor"}, t.name) {
-			_, short, nested := strings.Cut(t.name, ".")
-			if !nested {
-				short = t.name
-			}
-			words = short + " " + words
-		}
-		all = append(all, property{strings.ToUpper(words[:1]) + words[1:], strings.Trim(k.value, `"`)})
+		words := prefix + strings.ReplaceAll(e.Key, "_", " ")
+		all = append(all, property{strings.ToUpper(words[:1]) + words[1:], plain(e)})
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package compat
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,5 +89,25 @@ func TestProperties(t *testing.T) {
 	const method = "  Shutdown Monitoring Method                              : softdog\n" // a line that scripts look for
 	if out := at(t, socket, &services{}, "clpstat", "--cl", "--detail").out; !strings.Contains(out, method) {
 		t.Errorf("the method is missing:\n%s", out)
+	}
+}
+
+// TestGuardShown: a monitor that shows the guard of user space has the lines
+// that the original's had, whatever its name; there is no second one then.
+func TestGuardShown(t *testing.T) {
+	s := apitest.Status()
+	s.Monitors = []api.Monitor{{Name: "guard", Type: "stall", Alias: "userw", State: api.MonitorProbing, Verdict: api.OK}}
+	socket := apitest.Serve(t, configured{&apitest.Fake{StatusFunc: func(context.Context) (api.Status, error) { return s, nil }},
+		"[keepalive]\nmethod = \"softdog\"\n[[monitor]]\nname = \"guard\"\ntype = \"stall\"\ncomment = \"a \\\"guard\\\"\"\n"})
+	want := []string{
+		"  [Monitor0 : guard]",
+		"  Type                                                    : userw",
+		"  Comment                                                 : a \"guard\"",
+		"  Method                                                  : softdog",
+		"  Use HB interval and timeout                             : Off",
+	}
+	lines := strings.Split(at(t, socket, &services{}, "clpstat", "--mon").out, "\n")
+	if len(lines) != len(want)+3 || !slices.Equal(lines[1:len(lines)-2], want) {
+		t.Errorf("%q", lines)
 	}
 }

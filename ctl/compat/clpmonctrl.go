@@ -3,21 +3,22 @@ package compat
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"shisa/ctl/api"
 )
 
 var clpmonctrl = command{
 	name: "clpmonctrl", twin: "shisa monitor",
-	usage: `-s [-h host_name] [-m monitor_name] [-w time]
-		-r [-h host_name] [-m monitor_name] [-w time]
-		-c [-h host_name] [-m monitor_name]
-		-v [-h host_name] [-m monitor_name]
-		-e [-h host_name] -m monitor_name
-		-n [-h host_name] [-m monitor_name]`,
+	usage: `-s [-h host_name] [-m monitor_name] [-w time] [--apito time]
+		-r [-h host_name] [-m monitor_name] [-w time] [--apito time]
+		-c [-h host_name] [-m monitor_name] [-w time] [--apito time]
+		-v [-h host_name] [-m monitor_name] [-w time] [--apito time]
+		-e [-h host_name] -m monitor_name [-w time] [--apito time]
+		-n [-h host_name] [-m monitor_name] [-w time] [--apito time]`,
 	options: []option{{"-s", alone}, {"-r", alone}, {"-c", alone}, {"-v", alone}, {"-e", alone}, {"-n", alone}, {"-m", with},
 		hostOption, waitOption, timeoutOption},
-	codes: map[fault]int{noName: 6},
+	codes: map[fault]int{noName: 6, nothing: 5, noConnect: 10},
 	run:   runMonitors,
 }
 
@@ -33,7 +34,8 @@ func runMonitors(c *call) error {
 	if verb == "-e" && !c.given.has("-m") {
 		return &failure{badOption, "-e needs -m: which monitor is to fail?", nil}
 	}
-	if _, err := c.given.number("-w", 0, 9999, 5); err != nil {
+	wait, err := c.given.seconds("-w", 0, 9999, 0)
+	if err != nil {
 		return err
 	}
 	cancel, err := c.within()
@@ -45,36 +47,59 @@ func runMonitors(c *call) error {
 	if err != nil {
 		return err
 	}
-	chosen := s.Monitors
-	if name := c.given.text("-m"); c.given.has("-m") {
-		i := slices.IndexFunc(s.Monitors, func(m api.Monitor) bool { return m.Name == name })
-		if i < 0 {
-			return &failure{noName, "Specify a valid monitor resource name in the cluster.", nil}
-		}
-		chosen = s.Monitors[i : i+1]
-	}
+	chosen, err := c.chosen(s)
 	switch {
-	case len(chosen) == 0:
-		return &failure{badStatus, "No monitor resource is registered.", nil}
+	case err != nil:
+		return err
 	case verb == "-v":
 		c.recoveries(s, chosen)
 		return nil
 	case s.Suppression.Suspended && verb != "-c":
 		return &failure{suspended, "Resume it first: clpcl --resume.", nil}
 	}
-	return c.each(chosen, verb)
-}
-
-func (c *call) each(chosen []api.Monitor, verb string) error {
 	for _, m := range chosen {
 		if verb == "-n" && !m.Dummy {
 			continue
 		}
-		if _, err := c.client.Monitor(c.ctx, api.MonitorCommand{Name: m.Name, Verb: monitorVerbs[verb], Reason: c.name}); err != nil {
+		if err := c.tell(m.Name, monitorVerbs[verb], wait); err != nil {
 			return err
 		}
 	}
 	return c.succeed()
+}
+
+// chosen returns the monitor that -m names, or all.
+func (c *call) chosen(s api.Status) ([]api.Monitor, error) {
+	name, found := c.given.text("-m"), s.Monitors
+	if c.given.has("-m") {
+		found = slices.DeleteFunc(slices.Clone(found), func(m api.Monitor) bool { return m.Name != name })
+	}
+	w, implied := impliedMonitor(s)
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case implied && name == w.Name:
+		return nil, &failure{badStatus, name + " guards user space and cannot be held by itself.", nil}
+	case c.given.has("-m"):
+		return nil, &failure{noName, "Specify a valid monitor resource name in the cluster.", nil}
+	}
+	return nil, &failure{nothing, "No monitor resource is registered.", nil}
+}
+
+// tell has the daemon do something to one monitor. wait is what -w allows for
+// each of them; 0: as long as it takes.
+func (c *call) tell(name string, verb api.MonitorVerb, wait time.Duration) error {
+	ctx := c.ctx
+	if wait > 0 {
+		var cancel func()
+		ctx, cancel = contextWithin(ctx, wait)
+		defer cancel()
+	}
+	_, err := c.client.Monitor(ctx, api.MonitorCommand{Name: name, Verb: verb, Reason: c.name})
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // recoveries prints the counters of recovery, each beside its own maximum (the

@@ -1,8 +1,11 @@
 package compat
 
 import (
+	"cmp"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -22,7 +25,7 @@ var clprexec = command{
 
 var clptrnreq = command{
 	name: "clptrnreq", twin: "shisa script run, shisa group",
-	usage: `-t GRP_FAILOVER -h ip_address [-r resource_name] [-w time]
+	usage: `-t GRP_FAILOVER -h ip_address -r resource_name [-w time]
 		-t EXEC_SCRIPT -h ip_address -s script_file [-w time]`,
 	options: []option{{"-t", with}, hostOption, {"-r", with}, {"-s", with}, waitOption},
 	run:     runRequest,
@@ -41,13 +44,33 @@ func runRemote(c *call) error {
 	if _, err := c.given.number("-p", 1, 65535, 29002); err != nil {
 		return err
 	}
-	switch verb {
-	case "--script":
-		return c.script(c.given.text(verb), limit)
-	case "--failover":
-		return c.restartGroup(c.given.text(verb), c.given.text("-r"), limit)
+	log, err := c.logFile()
+	if err != nil {
+		return err
 	}
-	return c.notify(c.given.text(verb), verb == "--clear", limit)
+	defer log.Close()
+	switch name := c.given.text(verb); verb {
+	case "--script":
+		return c.script(name, limit, log)
+	case "--failover":
+		return c.restartGroup(name, c.given.text("-r"), limit)
+	default:
+		return c.notify(name, verb == "--clear", limit)
+	}
+}
+
+// logFile opens the file that -o names, or one in the folder that it names;
+// without -o it is one that forgets.
+func (c *call) logFile() (*os.File, error) {
+	path := cmp.Or(c.given.text("-o"), os.DevNull)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, c.name+".log")
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, &failure{badOption, "-o: " + err.Error() + ".", err}
+	}
+	return f, nil
 }
 
 func runRequest(c *call) error {
@@ -55,21 +78,22 @@ func runRequest(c *call) error {
 	if err != nil {
 		return err
 	}
-	switch c.given.text("-t") {
-	case "EXEC_SCRIPT":
-		if !c.given.has("-s") {
-			return &failure{badOption, "EXEC_SCRIPT needs -s.", nil}
-		}
-		return c.script(c.given.text("-s"), limit)
-	case "GRP_FAILOVER":
+	if !c.given.has("-h") {
+		return &failure{badOption, "-h is missing: which server?", nil}
+	}
+	switch kind := c.given.text("-t"); {
+	case kind == "EXEC_SCRIPT" && c.given.has("-s"):
+		return c.script(c.given.text("-s"), limit, io.Discard)
+	case kind == "GRP_FAILOVER" && c.given.has("-r"):
 		return c.restartGroup("", c.given.text("-r"), limit)
+	case kind == "EXEC_SCRIPT", kind == "GRP_FAILOVER":
+		return &failure{badOption, "EXEC_SCRIPT needs -s, GRP_FAILOVER needs -r.", nil}
 	}
 	return &failure{badOption, "-t takes GRP_FAILOVER or EXEC_SCRIPT.", nil}
 }
 
-// script has the daemon run a script of its folder and copies what it printed
-// to the file that -o names.
-func (c *call) script(name string, limit time.Duration) error {
+// script has the daemon run a script of its folder and copies what it printed.
+func (c *call) script(name string, limit time.Duration, log io.Writer) error {
 	ctx, cancel := contextWithin(c.ctx, limit+grace)
 	defer cancel()
 	c.ctx = ctx
@@ -80,10 +104,8 @@ func (c *call) script(name string, limit time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if path := c.given.text("-o"); path != "" {
-		if err := os.WriteFile(path, []byte(r.Output), 0o600); err != nil {
-			return &failure{unsuccessful, "The script ran; its output is lost: " + err.Error(), err}
-		}
+	if _, err := io.WriteString(log, r.Output); err != nil {
+		return &failure{unsuccessful, "The script ran; its output is lost: " + err.Error(), err}
 	}
 	if !r.OK {
 		return &failure{unsuccessful, r.Text + ".", nil}
@@ -95,11 +117,14 @@ func (c *call) script(name string, limit time.Duration) error {
 const grace = 10 * time.Second
 
 // restartGroup does what a failover comes to on a server that has no other: the
-// group, or that of a resource, or every one is stopped and started again.
+// group, or that of a resource, is stopped and started again.
 func (c *call) restartGroup(group, resource string, limit time.Duration) error {
 	ctx, cancel := contextWithin(c.ctx, limit)
 	defer cancel()
 	c.ctx = ctx
+	if (group == "") == (resource == "") {
+		return &failure{badOption, "Give the name of a group, or -r with a resource of it.", nil}
+	}
 	s, err := c.overview()
 	if err != nil {
 		return err
@@ -110,9 +135,6 @@ func (c *call) restartGroup(group, resource string, limit time.Duration) error {
 			return &failure{noName, "Specify a valid resource name in the cluster.", nil}
 		}
 		group = r.Group
-	}
-	if group == "" {
-		group = "*"
 	}
 	for _, verb := range []api.UnitVerb{api.StopUnit, api.StartUnit} {
 		if _, err := c.client.Group(ctx, api.UnitCommand{Name: group, Verb: verb, Reason: c.name + " failover request"}); err != nil {
@@ -128,12 +150,12 @@ func (c *call) notify(monitor string, clear bool, limit time.Duration) error {
 	ctx, cancel := contextWithin(c.ctx, limit)
 	defer cancel()
 	c.ctx = ctx
-	if _, err := c.overview(); err != nil {
-		return err
-	}
 	category, keyword, _ := strings.Cut(c.given.text("-k"), ".")
 	if (monitor == "") == (category == "") {
 		return &failure{badOption, "Give the name of a monitor, or -k with a category.", nil}
+	}
+	if _, err := c.overview(); err != nil {
+		return err
 	}
 	n := api.NotifyCommand{Monitor: monitor, Category: category, Keyword: keyword, Text: c.name + " notice request", Clear: clear}
 	if _, err := c.client.Notify(ctx, n); err != nil {

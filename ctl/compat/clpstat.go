@@ -13,28 +13,33 @@ import (
 // in the field cut it by columns.
 var clpstat = command{
 	name: "clpstat", twin: "shisa status",
-	usage: `[-s] [--long] [-h host_name]
-		-g [-h host_name]
-		-m [-h host_name]
-		-n [-h host_name]
-		-i [--detail] [-h host_name]
-		--cl [--detail]
-		--sv [server_name] [--detail]
-		--hb [hb_name] [--detail]
-		--grp [group_name] [--detail]
-		--rsc [resource_name] [--detail]
-		--mon [monitor_name] [--detail]
-		--local`,
+	usage: `[-s] [--long] [-h host_name] [--apito time]
+		--local [--long] [-h host_name] [--apito time]
+		-g [-h host_name] [--apito time]
+		-m [-h host_name] [--apito time]
+		-n [-h host_name] [--apito time]
+		-i [--detail] [-h host_name] [--apito time]
+		--cl [--detail] [-h host_name] [--apito time]
+		--sv [server_name] [--detail] [-h host_name] [--apito time]
+		--hb [hb_name] [--detail] [-h host_name] [--apito time]
+		--grp [group_name] [--detail] [-h host_name] [--apito time]
+		--rsc [resource_name] [--detail] [-h host_name] [--apito time]
+		--mon [monitor_name] [--detail] [-h host_name] [--apito time]`,
 	options: []option{
-		{"-s", alone}, {"--long", alone}, {"--local", alone}, {"-g", alone}, {"-m", alone}, {"-n", alone}, {"-p", alone}, {"-f", alone},
-		{"-i", alone}, {"-detail --detail", alone}, {"--cl", alone}, {"--sv", maybe}, {"--hb", maybe}, {"--np", maybe}, {"--fnc", maybe},
-		{"--svg", maybe}, {"--grp", maybe}, {"--rsc", maybe}, {"--mon", maybe}, {"--xcl", maybe}, hostOption, timeoutOption,
+		{"-s", alone}, {"--local", alone}, {"-g", alone}, {"-m", alone}, {"-n", alone}, {"-i", alone}, {"--cl", alone}, {"--sv", maybe},
+		{"--hb", maybe}, {"--grp", maybe}, {"--rsc", maybe}, {"--mon", maybe}, {"--long", alone}, {"-detail --detail", alone}, hostOption, timeoutOption,
 	},
-	run: runStat,
+	cluster: []option{{"-p", alone}, {"-f", alone}, {"--np", maybe}, {"--fnc", maybe}, {"--svg", maybe}, {"--xcl", maybe}},
+	run:     runStat,
 }
 
-// views are the forms of clpstat; none of them means the list of states.
-var views = []string{"-s", "--local", "-g", "-m", "-n", "-p", "-f", "-i", "--cl", "--sv", "--hb", "--np", "--fnc", "--svg", "--grp", "--rsc", "--mon", "--xcl"}
+// stateViews are the forms of clpstat that show states, propertyViews the
+// others. With neither it is the list of states.
+var (
+	stateViews = map[string]func(*page, api.Status){"-s": (*page).states, "--local": (*page).states,
+		"-g": (*page).groupMap, "-m": (*page).monitors, "-n": (*page).heartbeats}
+	propertyViews = []string{"-i", "--cl", "--sv", "--hb", "--grp", "--rsc", "--mon"}
+)
 
 func runStat(c *call) error {
 	cancel, err := c.within()
@@ -42,39 +47,27 @@ func runStat(c *call) error {
 		return err
 	}
 	defer cancel()
-	view := "-s"
-	if len(c.given.among(views)) > 0 {
-		if view, err = c.given.which(views...); err != nil {
+	p := page{out: c.out, wide: c.given.has("--long")}
+	if asked := c.given.among(propertyViews); len(asked) > 0 {
+		s, err := c.status()
+		if err != nil {
 			return err
 		}
+		return c.properties(&p, s, asked[0])
 	}
-	ask := c.overview
-	if shows[view] == nil && !absent[view] {
-		ask = c.status
+	show := (*page).states
+	for view, other := range stateViews {
+		if c.given.has(view) {
+			show = other
+		}
 	}
-	s, err := ask()
+	s, err := c.overview()
 	if err != nil {
 		return err
 	}
-	p := page{out: c.out, wide: c.given.has("--long")}
-	switch show := shows[view]; {
-	case show != nil:
-		show(&p, s)
-	case absent[view]:
-		return &failure{notOne, "There is no network partition, fencing, server group or exclusion to show.", nil}
-	default:
-		return c.properties(&p, s, view)
-	}
+	show(&p, s)
 	return nil
 }
-
-// shows are the forms that show states, absent those that show what one server
-// has not; all others show properties.
-var (
-	shows = map[string]func(*page, api.Status){"-s": (*page).states, "--local": (*page).states,
-		"-g": (*page).groupMap, "-m": (*page).monitors, "-n": (*page).heartbeats}
-	absent = map[string]bool{"-p": true, "-f": true, "--np": true, "--fnc": true, "--svg": true, "--xcl": true}
-)
 
 // pageWidth is the width of every page of clpstat.
 const pageWidth = 70

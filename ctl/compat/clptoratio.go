@@ -12,9 +12,9 @@ import (
 
 var clptoratio = command{
 	name: "clptoratio", twin: "shisa stretch",
-	usage: `-r ratio -t time (such as 30m, 2h or 1d)
-		-i
-		-s`,
+	usage: `-r ratio [-t time] [-h host_name] [--apito time]
+		-i [-h host_name] [--apito time]
+		-s [-h host_name] [--apito time]`,
 	options: []option{{"-r", with}, {"-t", with}, {"-i", alone}, {"-s", alone}, hostOption, timeoutOption},
 	run:     runRatio,
 }
@@ -32,7 +32,7 @@ func runRatio(c *call) error {
 	switch {
 	case verb == "-r" && ratio > 1 && err != nil:
 		return err
-	case verb == "-r" && ratio == 1 && c.given.has("-t"), verb != "-r" && c.given.has("-t"):
+	case ratio == 1 && c.given.has("-t"):
 		return &failure{badOption, "-t goes with a ratio of more than 1.", nil}
 	}
 	cancel, err := c.within()
@@ -68,10 +68,10 @@ func ratioTime(text string) (time.Duration, error) {
 
 var clpregctrl = command{
 	name: "clpregctrl", twin: "shisa limiter",
-	usage: `--get
-		--clear -t rc|rm -r haltcount`,
+	usage: `--get [-h host_name]
+		--clear -t rc|rm -r haltcount [-h host_name]`,
 	options: []option{{"-g --get", alone}, {"-c --clear", alone}, {"-t", with}, {"-r", with}, hostOption},
-	codes:   map[fault]int{badOption: 3, badStatus: 20, noConnect: 21},
+	codes:   map[fault]int{internal: 10, badOption: 3, notRunning: 20, badStatus: 20, noConnect: 21, timeout: 22},
 	run:     runRegistry,
 }
 

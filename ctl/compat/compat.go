@@ -36,10 +36,10 @@ const SocketVariable = "SHISA_SOCKET"
 type command struct {
 	name    string
 	twin    string // the modern command line that does the same
-	usage   string // without the name; a line for each form
+	usage   string // without the name; a line for each form: options that share none exclude each other
 	options []option
-	words   int // most words that are no options
-	codes   map[fault]int
+	cluster []option      // those that only mean something among several servers
+	codes   map[fault]int // exit codes of its own
 	run     func(*call) error
 }
 
@@ -108,11 +108,28 @@ func run(c call, name string, args []string) int {
 		return codes[badOption]
 	}
 	c.command = all[i]
-	var err error
-	if c.given, err = parse(args, c.options, c.words); err != nil {
-		return c.fail(&failure{badOption, err.Error() + ".", nil})
+	if err := c.read(args); err != nil {
+		return c.fail(err)
 	}
 	return c.fail(c.run(&c))
+}
+
+// read takes the command line. An option that asks for another server is refused
+// whatever goes with it.
+func (c *call) read(args []string) error {
+	var err error
+	if c.given, err = parse(args, slices.Concat(c.options, c.cluster)); err != nil {
+		return &failure{badOption, err.Error() + ".", nil}
+	}
+	for _, o := range c.cluster {
+		if c.given.has(o.key()) {
+			return &failure{notOne, o.key() + " needs a second one.", nil}
+		}
+	}
+	if err := c.agree(c.given); err != nil {
+		return &failure{badOption, err.Error() + ".", nil}
+	}
+	return nil
 }
 
 // succeeded is what nearly every command says at the end.

@@ -17,6 +17,7 @@ const (
 	badOption                 // usage follows
 	badConfig                 // the configuration is wrong
 	noName                    // no such group, resource or monitor
+	nothing                   // no monitor at all
 	notRunning                // the daemon is starting or stopping
 	suspended                 // not while everything is suspended
 	timeout                   //
@@ -31,7 +32,7 @@ const (
 // only command with a known table for most of them; of the other commands it is
 // known that an error is not zero.
 var codes = map[fault]int{
-	internal: 255, notRoot: 1, badOption: 2, badConfig: 4, noName: 5, notRunning: 10, suspended: 11, timeout: 90,
+	internal: 255, notRoot: 1, badOption: 2, badConfig: 4, noName: 5, nothing: 5, notRunning: 10, suspended: 11, timeout: 90,
 	noConnect: 200, badStatus: 201, badServer: 202, notOne: 9, unsuccessful: 8,
 }
 

@@ -1,6 +1,10 @@
 package compat
 
 import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,9 +20,9 @@ func chapter(t *testing.T) string {
 	return string(b)
 }
 
-// TestManualHasEachCommand: the chapter about migration has each command with
-// its twin, and each service and port that the original documents.
-func TestManualHasEachCommand(t *testing.T) {
+// TestManualIsWhole: the chapter about migration has each command with its twin,
+// and each screen, file, service and port that the original documents.
+func TestManualIsWhole(t *testing.T) {
 	text := chapter(t)
 	rows := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -41,14 +45,44 @@ func TestManualHasEachCommand(t *testing.T) {
 			}
 		}
 	}
-	for _, service := range []string{"clusterpro", "clusterpro_evt", "clusterpro_trn", "clusterpro_webmgr", "clusterpro_alertsync"} {
-		if _, has := rows[service]; !has {
-			t.Errorf("service %s is missing", service)
+	others := []string{"clplogcc", "clplogcf", "clplcnsc", "clpprer", "clpledctrl", "clplamp", "clpbmccnf", "clpcfset", "clpcfadm", "clpcfget",
+		"clpcfchk", "clpencrypt", "clpperfc", "clphealthchk", "clpfwctrl.sh", "clpsvcctrl"}
+	services := []string{"clusterpro", "clusterpro_evt", "clusterpro_trn", "clusterpro_webmgr", "clusterpro_alertsync"}
+	for _, name := range slices.Concat(others, services) {
+		if _, has := rows[name]; !has {
+			t.Errorf("%s is missing", name)
 		}
 	}
-	for _, port := range []string{"29001/TCP", "29002/TCP", "29002/UDP", "29003/UDP", "29003/TCP", "29010/UDP", "162/UDP"} {
-		if !strings.Contains(text, "| "+port) {
-			t.Errorf("port %s is missing", port)
+	for _, thing := range []string{
+		"29001/TCP", "29002/TCP", "29002/UDP", "29003/UDP", "29003/TCP", "29010/UDP", "162/UDP", "icmp", "JVM management port", "UDP port of the log",
+		"package `clusterprosss`", "`/opt/nec/clusterpro/`", "`/opt/nec/clusterpro/bin/`", "`/opt/nec/clusterpro/etc/clp.conf`",
+		"`/opt/nec/clusterpro/etc/policy/*.pol`", "`/opt/nec/clusterpro/scripts/`", "`/opt/nec/clusterpro/work/rexec/`", "`/opt/nec/clusterpro/log/`",
+		"`/opt/nec/clusterpro/tmp/`", "`/opt/nec/clusterpro/drivers/`", "`/opt/nec/clusterpro/lib/libclpmgmtmib.so`", "`/etc/logrotate.d/syslog`",
+		"WebManager, operation mode", "WebManager, reference mode", "WebManager, configuration mode", "WebManager, verification mode", "Alert view",
+		"Log collection", "Time information", "Integrated manager",
+	} {
+		if !strings.Contains(text, "| "+thing) {
+			t.Errorf("%s is missing", thing)
+		}
+	}
+}
+
+// TestManualHasEachExitCode: no command ends with a code that the chapter does
+// not explain.
+func TestManualHasEachExitCode(t *testing.T) {
+	_, text, found := strings.Cut(chapter(t), "Exit codes: ")
+	text, _, ends := strings.Cut(text, "## ")
+	said := regexp.MustCompile(`\d+`).FindAllString(text, -1)
+	if !found || !ends || len(said) == 0 {
+		t.Fatal("the exit codes are missing")
+	}
+	all := slices.Collect(maps.Values(codes))
+	for _, c := range commands() {
+		all = slices.AppendSeq(all, maps.Values(c.codes))
+	}
+	for _, code := range all {
+		if !slices.Contains(said, strconv.Itoa(code)) {
+			t.Errorf("%d is missing", code)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package compat
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,50 +24,71 @@ const (
 	maybe              // if the next word is no option
 )
 
-// given holds the options of a command line by their names, and its other words
-// under "".
+// given holds the values of the options of a command line by their names.
 type given map[string][]string
 
-// parse reads args. An option that is unknown, stands twice or lacks its value
-// is an error, and so are more words than wanted.
-func parse(args []string, options []option, words int) (given, error) {
+// parse reads args, which are options and their values alone. An option that is
+// unknown, stands twice, or lacks its value is an error. So is a value that is
+// empty: it is a variable of a script that was never set, and "all groups" must
+// not come of it.
+func parse(args []string, options []option) (given, error) {
 	g := given{}
 	for len(args) > 0 {
-		word := args[0]
+		name, text, has := args[0], "", false
 		args = args[1:]
-		if len(word) < 2 || word[0] != '-' {
-			if g[""] = append(g[""], word); len(g[""]) > words {
-				return nil, fmt.Errorf("%q is one word too many", word)
-			}
-			continue
-		}
-		name, text, inline := strings.Cut(word, "=")
-		if !strings.HasPrefix(word, "--") {
-			name, text, inline = word, "", false
+		switch {
+		case len(name) < 2 || name[0] != '-':
+			return nil, fmt.Errorf("%q is one word too many", name)
+		case strings.HasPrefix(name, "--"):
+			name, text, has = strings.Cut(name, "=")
 		}
 		i := slices.IndexFunc(options, func(o option) bool { return slices.Contains(strings.Fields(o.names), name) })
 		if i < 0 {
 			return nil, fmt.Errorf("%s is not known", name)
 		}
 		o := options[i]
-		key := o.key()
-		_, twice := g[key]
+		if !has && len(args) > 0 && (o.value == with || o.value == maybe && !strings.HasPrefix(args[0], "-")) {
+			text, args, has = args[0], args[1:], true
+		}
+		_, twice := g[o.key()]
 		switch {
 		case twice:
 			return nil, fmt.Errorf("%s stands twice", name)
-		case o.value == alone && inline:
+		case has && o.value == alone:
 			return nil, fmt.Errorf("%s takes no value", name)
-		case o.value == with && !inline && len(args) == 0:
+		case has && text == "", !has && o.value == with:
 			return nil, fmt.Errorf("%s needs a value", name)
-		case o.value == with && !inline, o.value == maybe && !inline && len(args) > 0 && !strings.HasPrefix(args[0], "-"):
-			text, args, inline = args[0], args[1:], true
-		}
-		g[key] = nil
-		if inline {
-			g[key] = []string{text}
+		case has:
+			g[o.key()] = []string{text}
+		default:
+			g[o.key()] = nil
 		}
 	}
 	return g, nil
+}
+
+// agree checks that any two of the options given stand in one form of the
+// command.
+func (c command) agree(g given) error {
+	names := slices.Sorted(maps.Keys(g))
+	for i, a := range names {
+		for _, b := range names[i+1:] {
+			if !slices.ContainsFunc(c.forms(), func(form []string) bool { return slices.Contains(form, a) && slices.Contains(form, b) }) {
+				return fmt.Errorf("%s and %s exclude each other", a, b)
+			}
+		}
+	}
+	return nil
+}
+
+// forms returns the words of each form of the command, without the signs around
+// them that say what may be left out.
+func (c command) forms() [][]string {
+	var all [][]string
+	for form := range strings.Lines(c.usage) {
+		all = append(all, strings.FieldsFunc(form, func(r rune) bool { return strings.ContainsRune("[]|\t\n ", r) }))
+	}
+	return all
 }
 
 func (o option) key() string {
@@ -93,17 +115,13 @@ func (g given) among(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !g.has(n) })
 }
 
-// which returns the one of names that was given. None, and two at once, are
-// wrong usage.
+// which returns the one of names that was given; none is wrong usage. That there
+// are not two is for [command.agree] to say.
 func (g given) which(names ...string) (string, error) {
-	found := g.among(names)
-	switch len(found) {
-	case 1:
+	if found := g.among(names); len(found) > 0 {
 		return found[0], nil
-	case 0:
-		return "", &failure{badOption, "Give one of " + strings.Join(names, ", ") + ".", nil}
 	}
-	return "", &failure{badOption, strings.Join(found, " and ") + " exclude each other.", nil}
+	return "", &failure{badOption, "Give one of " + strings.Join(names, ", ") + ".", nil}
 }
 
 // number returns the value of an option within low and high, or other when the
@@ -129,7 +147,7 @@ func (g given) seconds(name string, low, high, other int) (time.Duration, error)
 var (
 	hostOption    = option{"-h", with}      // the server to act on
 	timeoutOption = option{"--apito", with} // seconds to wait for the daemon
-	forceOption   = option{"-f", alone}     // on one server nothing has to be forced
+	forceOption   = option{"-f", alone}     // what depends on it, too
 	waitOption    = option{"-w", with}      // seconds
 	allOption     = option{"-a", alone}     // all servers: this one
 )

@@ -125,6 +125,15 @@ func TestGroupsAndResources(t *testing.T) {
 		{up, "clpregctrl --clear -t rm -r haltcount", 0, " Command succeeded.(code:0)\n"},
 		{up, "clpregctrl --clear -t xx -r haltcount", 3, ""},
 		{up, "clpregctrl", 3, ""},
+		{up, "clpregctrl --get -h shop2", codes[badServer], ""},
+		{up, "clptrnreq -t EXEC_SCRIPT -s cleanup", codes[badOption], ""},
+		{up, "clptrnreq -t EXEC_SCRIPT -h shop1", codes[badOption], ""},
+		{up, "clptrnreq -t GRP_FAILOVER -h shop1", codes[badOption], ""},
+		{up, "clprexec --failover", codes[badOption], ""},
+		{up, "clprexec --failover shop -r web", codes[badOption], ""},
+		{up, "clprexec --failover -r nosuch", codes[noName], ""},
+		{up, "clpmonctrl -r -m web -w 0", 0, "Command succeeded.\n"},
+		{up, "clpmonctrl -s -m web -w long", codes[badOption], ""},
 		{up, "clplogcmd", codes[badOption], ""},
 		{up, "clplogcmd -m x -l loud", codes[badOption], ""},
 		{up, "clplogcmd -m x -i 10001", codes[badOption], ""},
@@ -138,13 +147,61 @@ func TestGroupsAndResources(t *testing.T) {
 	}
 }
 
-// TestScriptOutput: -o keeps what the script printed.
+// TestScriptOutput: -o keeps what the script printed, in a file or in a folder;
+// where it cannot be kept, nothing is run.
 func TestScriptOutput(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log")
-	if r := at(t, apitest.Serve(t, &apitest.Fake{}), &services{}, "clprexec", "--script", "cleanup", "-o", path); r.code != 0 {
+	dir, socket := t.TempDir(), apitest.Serve(t, &apitest.Fake{})
+	for given, path := range map[string]string{filepath.Join(dir, "log"): filepath.Join(dir, "log"), dir: filepath.Join(dir, "clprexec.log")} {
+		if r := at(t, socket, &services{}, "clprexec", "--script", "cleanup", "-o", given); r.code != 0 {
+			t.Errorf("%+v", r)
+		}
+		if got := read(t, path); got != "cleaned\n" {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	r := at(t, filepath.Join(dir, "none.sock"), &services{}, "clprexec", "--script", "cleanup", "-o", filepath.Join(dir, "none", "log"))
+	if r.code != codes[badOption] || !strings.Contains(r.err, "-o: ") {
 		t.Errorf("%+v", r)
 	}
-	if got := read(t, path); got != "cleaned\n" {
-		t.Errorf("%q", got)
+}
+
+// TestMonitorCodes: clpmonctrl has exit codes of its own, which scripts tell
+// apart.
+func TestMonitorCodes(t *testing.T) {
+	none, held := apitest.Status(), apitest.Status()
+	none.Monitors, held.Suppression.Suspended = []api.Monitor{}, true
+	slow := apitest.Serve(t, &apitest.Fake{MonitorFunc: func(ctx context.Context, _ api.MonitorCommand) (api.Result, error) {
+		<-ctx.Done()
+		return api.Result{}, ctx.Err()
+	}})
+	for _, c := range []struct {
+		name, socket, words string
+		code                int
+		says                string
+	}{
+		{"none is registered", serve(t, none), "-s", 5, "No monitor resource is registered."},
+		{"not this one", serve(t, none), "-s -m web", 6, "Specify a valid monitor resource name in the cluster."},
+		{"the daemon does not run", filepath.Join(t.TempDir(), "none.sock"), "-s", 10, "Could not connect to the server."},
+		{"suspended", serve(t, held), "-s -m web", 11, "Cluster is suspended."},
+		{"not in time", slow, "-s -m web -w 1", 90, "A timeout occurred."},
+		{"the guard of user space", serve(t, apitest.Status()), "-s -m userw", 201, "userw guards user space"},
+	} {
+		r := at(t, c.socket, &services{}, append([]string{"clpmonctrl"}, strings.Fields(c.words)...)...)
+		if r.code != c.code || !strings.Contains(r.err, c.says) || r.out != "" {
+			t.Errorf("%s: %+v, want code %d and %q", c.name, r, c.code, c.says)
+		}
+	}
+}
+
+// TestRegistryCodes: so has clpregctrl.
+func TestRegistryCodes(t *testing.T) {
+	for answer, code := range map[api.ErrorCode]int{api.Forbidden: 1, api.BadRequest: 3, api.Internal: 10, api.NotReady: 20, api.Refused: 20, api.OutOfTime: 22} {
+		socket := apitest.Serve(t, &apitest.Fake{StatusFunc: func(context.Context) (api.Status, error) { return api.Status{}, api.Errorf(answer, "so it is") }})
+		if r := at(t, socket, &services{}, "clpregctrl", "--get"); r.code != code {
+			t.Errorf("%s: %+v, want %d", answer, r, code)
+		}
+	}
+	if r := at(t, filepath.Join(t.TempDir(), "none.sock"), &services{}, "clpregctrl", "--get"); r.code != 21 {
+		t.Errorf("%+v", r)
 	}
 }

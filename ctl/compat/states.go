@@ -1,6 +1,10 @@
 package compat
 
-import "shisa/ctl/api"
+import (
+	"slices"
+
+	"shisa/ctl/api"
+)
 
 // nowhere is where a group is that does not run.
 const nowhere = "None"
@@ -125,19 +129,22 @@ func heartbeats(s api.Status) []heartbeat {
 // stallAlias is the original's name of the monitor of user space.
 const stallAlias = "userw"
 
-// monitors lists the monitors with that of user space, which the original had
-// among them, at the end if none is configured as such.
+// monitors lists the monitors with that of user space at the end, which the
+// original had among them, if none is configured as such.
 func monitors(s api.Status) []api.Monitor {
-	all := s.Monitors
-	for _, m := range all {
-		if m.Alias == stallAlias || m.Name == stallAlias {
-			return all
-		}
+	if w, implied := impliedMonitor(s); implied {
+		return append(slices.Clip(s.Monitors), w)
 	}
-	if !s.Stall.Enabled {
-		return all
+	return s.Monitors
+}
+
+// impliedMonitor is the monitor of user space where it works without one that is
+// configured to show it.
+func impliedMonitor(s api.Status) (w api.Monitor, implied bool) {
+	if !s.Stall.Enabled || slices.ContainsFunc(s.Monitors, func(m api.Monitor) bool { return m.Alias == stallAlias || m.Name == stallAlias }) {
+		return w, false
 	}
-	w := api.Monitor{Name: stallAlias, Type: "stall", Alias: stallAlias, State: api.MonitorProbing, Verdict: api.OK,
+	w = api.Monitor{Name: stallAlias, Type: "stall", Alias: stallAlias, State: api.MonitorProbing, Verdict: api.OK,
 		IntervalMS: s.Stall.IntervalMS, TimeoutMS: s.Stall.TimeoutMS}
 	if s.Suppression.Suspended {
 		w.State = api.MonitorSuspended
@@ -147,5 +154,5 @@ func monitors(s api.Status) []api.Monitor {
 			w.Verdict, w.Counters.Exhausted = api.Failed, true
 		}
 	}
-	return append(all[:len(all):len(all)], w)
+	return w, true
 }

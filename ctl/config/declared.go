@@ -64,15 +64,16 @@ func (m *Model) Effective() []Table {
 	for _, sec := range sections {
 		add(sec.name, sec.fields(m))
 	}
+	shower := newShower(m.reg)
 	for _, g := range m.Groups {
-		add(groupTable, groupFields(g))
+		add(groupTable, shower.groupFields(g))
 	}
 	for _, r := range m.Resources {
-		add(resourceTable, resourceFields(r, m.reg))
+		add(resourceTable, shower.resourceFields(r))
 	}
 	for _, w := range m.Monitors {
-		add(monitorTable, monitorFields(w, m.reg))
-		add(monitorTable+"."+recoveryTable, recoveryFields(w.Recovery))
+		add(monitorTable, shower.monitorFields(w))
+		add(monitorTable+"."+recoveryTable, shower.recoveryFields(w.Recovery))
 	}
 	return all
 }
