@@ -1,8 +1,9 @@
 // Package api is the one door to the daemon: HTTP and JSON on a unix socket.
-// The command line, the web manager, SNMP and the original's commands all come
-// through it. It holds the types on the wire, the interface that the daemon
-// implements ([Backend]), the table of methods and paths ([Routes]), the server
-// and the one place where callers are authorised ([Authorise]).
+// The command line and the original's commands come through it, and so will
+// whatever shows the server elsewhere. It holds the types on the wire, the
+// interface that the daemon implements ([Backend]), the table of methods and paths
+// ([Routes]), the server and the one place where callers are authorised
+// ([Policy.Authorise]).
 package api
 
 import (

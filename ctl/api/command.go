@@ -87,8 +87,8 @@ type ShutdownCommand struct {
 	Reason string       `json:"reason"`
 }
 
-// A ConfigSource is a configuration to check, compare or apply. Exactly one
-// of its fields is set; neither: the file that the running one was read from.
+// A ConfigSource is a configuration to check, compare or apply. At most one
+// of its fields is set; with neither it is the file that the service began with.
 type ConfigSource struct {
 	Path string `json:"path,omitempty"` // absolute, on this machine
 	Text string `json:"text,omitempty"` // TOML; scripts stay where the running configuration has them
@@ -105,7 +105,7 @@ type Plan struct {
 
 // A Change is one step of a Plan.
 type Change struct {
-	Do      string `json:"do"`      // "start", "stop", "restart", "change"
+	Do      string `json:"do"`      // "start", "stop", "restart", "change"; "later": it holds from the next start of the daemon on
 	Subject string `json:"subject"` // "monitor/web", "keepalive"
 	Detail  string `json:"detail"`  // "interval 30s → 10s"
 }

@@ -79,9 +79,9 @@ type ScriptCommand struct {
 
 // A ScriptResult is how a script ended.
 type ScriptResult struct {
-	Text   string `json:"text"` // one sentence
-	OK     bool   `json:"ok"`   // it ended with exit status 0
-	Status int    `json:"status"`
+	Text   string `json:"text"`   // one sentence
+	OK     bool   `json:"ok"`     // it ended with exit status 0
+	Status int    `json:"status"` // exit status, 0 to 255; -1: it was killed, or not done in time
 	Output string `json:"output"` // the end of what it printed
 }
 

@@ -87,7 +87,7 @@ const (
 	Lesser      ProtectionState = "lesser"      // armed, with less than was asked for
 	Observing   ProtectionState = "observing"   // mode observe: measured, not armed
 	Unprotected ProtectionState = "unprotected" // nothing is armed though it should be
-	Disarmed    ProtectionState = "disarmed"    // deliberately: suspended, rescue target, stall.enabled = false
+	Disarmed    ProtectionState = "disarmed"    // deliberately: stall.enabled = false, keepalive.method = "none", a rescue target, a container
 )
 
 // An Engine is one countdown.
@@ -98,12 +98,12 @@ type Engine struct {
 	Identity    string `json:"identity"` // what the device calls itself
 	Hardware    bool   `json:"hardware"` // goes on counting when the kernel is dead
 	Armed       bool   `json:"armed"`
-	TimeoutMS   Millis `json:"timeout_ms"` // granted, read back
-	AskedMS     Millis `json:"asked_ms"`   // asked for
-	Action      string `json:"action"`     // granted
-	Pretimeout  string `json:"pretimeout"` // "none", "nmi", …
-	BeforeMS    Millis `json:"before_ms"`  // of the pretimeout before the timeout
-	LastPingMS  Millis `json:"last_ping_age_ms"`
+	TimeoutMS   Millis `json:"timeout_ms"`       // granted, read back
+	AskedMS     Millis `json:"asked_ms"`         // asked for
+	Action      string `json:"action"`           // granted
+	Pretimeout  string `json:"pretimeout"`       // "none", "nmi", …
+	BeforeMS    Millis `json:"before_ms"`        // of the pretimeout before the timeout
+	LastPingMS  Millis `json:"last_ping_age_ms"` // 0: not pinged yet
 	Pings       uint64 `json:"pings"`
 	NoWayOut    bool   `json:"no_way_out"` // cannot be stopped once armed
 	Outlives    string `json:"outlives"`   // what stalls it survives
@@ -279,12 +279,12 @@ type Counters struct {
 	Failed     uint64 `json:"failed"`
 	TimedOut   uint64 `json:"timed_out"`
 	Blind      uint64 `json:"could_not_look"`
-	Failures   int    `json:"failures"` // consecutive, since the last success or action
-	Retry      int    `json:"retry"`    // of these that are tolerated
-	Scripts    int    `json:"scripts"`  // recovery scripts run since the last success
-	MaxScript  int    `json:"max_script"`
-	Restarts   int    `json:"restarts"` // since the last success
-	MaxRestart int    `json:"max_restart"`
+	Failures   int    `json:"failures"`    // consecutive, since the last success or action
+	Retry      int    `json:"retry"`       // of these that are tolerated
+	Scripts    int    `json:"scripts"`     // recovery scripts run since the last success
+	MaxScript  int    `json:"max_script"`  // of these that are allowed before restarts begin
+	Restarts   int    `json:"restarts"`    // since the last success
+	MaxRestart int    `json:"max_restart"` // of these that are allowed before the final action
 	Final      string `json:"final_action"`
 	Exhausted  bool   `json:"exhausted"` // the final action was taken
 }

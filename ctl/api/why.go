@@ -11,7 +11,8 @@ import (
 // ProbeHistory bounds the probes that Why returns for one monitor.
 const ProbeHistory = 20
 
-// Why explains one subject. Exactly one of Boot, Monitor, Group and Resource is set.
+// Why explains one subject. At most one of Boot, Monitor, Group, Resource and
+// Timeline is set: what the subject is about. None: of a shutdown nothing is on record.
 type Why struct {
 	Subject  string        `json:"subject"` // "boot", "shutdown", "monitor/web", "group/db", "resource/apache"
 	Summary  string        `json:"summary"` // one or two sentences

@@ -11,7 +11,7 @@ import (
 // Units of the services of shisa.
 const (
 	DaemonUnit = "shisad.service"
-	WebUnit    = "shisa-web.service"
+	WebUnit    = "shisa-web.service" // which no package has yet
 )
 
 // A Service starts and stops units through systemd: a daemon that does not run

@@ -23,7 +23,8 @@ var modes = map[string][]string{
 }
 
 // Set gives every processor the governor for mode, "high", "low" or "auto".
-// root is "/sys".
+// root is "/sys". It fails with ErrNone where there is no choice; where only some
+// processors could be set, the error names the others.
 func Set(root, mode string) error {
 	wanted, ok := modes[mode]
 	if !ok {
@@ -53,7 +54,8 @@ func set(policy string, wanted []string) error {
 	return os.WriteFile(filepath.Join(policy, "scaling_governor"), []byte(wanted[i]), 0o644)
 }
 
-// Get returns the governors in force, each once, in order of the alphabet.
+// Get returns the governors in force, each once, in order of the alphabet. root
+// is "/sys". It fails with ErrNone where there are none.
 func Get(root string) ([]string, error) {
 	policies, err := find(root)
 	if err != nil {

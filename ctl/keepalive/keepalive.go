@@ -84,8 +84,8 @@ type Pretimeout string
 // Pretimeouts, as IPMI 2.0 section 27.6 names them.
 const (
 	NoPretimeout Pretimeout = "none"
-	SMI          Pretimeout = "smi"
-	NMI          Pretimeout = "nmi"
+	SMI          Pretimeout = "smi"       // to the firmware
+	NMI          Pretimeout = "nmi"       // to the kernel, which may panic on it
 	Messaging    Pretimeout = "messaging" // interrupt on the messaging channel
 )
 

@@ -125,7 +125,9 @@ func (p *Protect) HandOver() (age time.Duration, pinger int) {
 	return 0, 0
 }
 
-// Beat returns the function with which a loop proves its progress.
+// Beat returns the function with which the loop of that name proves its progress,
+// from now on at least once in stall.timeout. It panics when there are more loops
+// than the page has slots.
 func (p *Protect) Beat(name string) func() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -35,20 +35,20 @@ const (
 	NoAction     Action = "none"
 	Script       Action = "script"
 	Restart      Action = "restart"
-	Command      Action = "command"       // run a command
-	StopResource Action = "stop_resource" //
-	StopGroup    Action = "stop_group"    //
-	StopService  Action = "stop_service"  // stop every group and shisa
-	Shutdown     Action = "shutdown"      // stop the service, power off orderly
-	Reboot       Action = "reboot"        // stop the service, reboot orderly
-	Reset        Action = "reset"         // at once, through the kernel (sysrq b)
-	Panic        Action = "panic"         // through the kernel (sysrq c)
-	Keepalive    Action = "keepalive_reset"
-	KeepalivePan Action = "keepalive_panic"
-	BMCReset     Action = "bmc_reset"
-	BMCPowerOff  Action = "bmc_power_off"
-	BMCCycle     Action = "bmc_power_cycle"
-	BMCNMI       Action = "bmc_nmi"
+	Command      Action = "command"         // run a command
+	StopResource Action = "stop_resource"   //
+	StopGroup    Action = "stop_group"      //
+	StopService  Action = "stop_service"    // stop every group and shisa
+	Shutdown     Action = "shutdown"        // stop the service, power off orderly
+	Reboot       Action = "reboot"          // stop the service, reboot orderly
+	Reset        Action = "reset"           // at once, through the kernel (sysrq b)
+	Panic        Action = "panic"           // through the kernel (sysrq c)
+	Keepalive    Action = "keepalive_reset" // the armed countdown is made to fire
+	KeepalivePan Action = "keepalive_panic" // the same, and it panics
+	BMCReset     Action = "bmc_reset"       // hard reset by the BMC
+	BMCPowerOff  Action = "bmc_power_off"   // at once; the machine stays off
+	BMCCycle     Action = "bmc_power_cycle" // off, pause, on
+	BMCNMI       Action = "bmc_nmi"         // diagnostic interrupt: the kernel panics, if it is told to
 )
 
 // FinalActions lists what may stand in a Policy as FinalAction, mildest first.

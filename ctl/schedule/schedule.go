@@ -71,7 +71,8 @@ type Options struct {
 }
 
 // A Scheduler probes monitors until its context is done. All methods may be
-// called at any time by any goroutine.
+// called at any time by any goroutine. Remove, Suspend, Resume and Trigger fail with
+// ErrUnknown alone.
 type Scheduler struct {
 	options Options
 	wake    chan struct{} // something may fall due earlier than the loop knows
@@ -126,7 +127,8 @@ type Item struct {
 // Set adds a monitor, or replaces the prober and timing of the one of that
 // name. The grid of an existing monitor stays; its outstanding probe, which
 // looks by the old rules, is given up and repeated by the new ones. A
-// prober that is a monitor.Closer is closed when it is not used any more.
+// prober that is a monitor.Closer is closed when it is not used any more. It fails
+// when the interval or the timeout is not positive.
 func (s *Scheduler) Set(name string, p monitor.Prober, t monitor.Timing) error {
 	return s.SetAll([]Item{{name, p, t}})
 }

@@ -23,7 +23,9 @@ var open = map[string]func(device string) keepalive.Engine{
 	ipmiutil.Name: func(program string) keepalive.Engine { return ipmiutil.Open(program) },
 }
 
-// Open returns the engine that driver makes of device.
+// Open returns the engine that driver makes of device; that of ipmiutil takes the
+// path of the program instead. It touches no device. The only error is a driver
+// that there is not.
 func Open(driver, device string) (keepalive.Engine, error) {
 	f := open[driver]
 	if f == nil {
