@@ -108,6 +108,23 @@ func self(role string) *exec.Cmd {
 	return cmd
 }
 
+// waiting starts a process that waits until it is killed, and returns when it does.
+func waiting(t *testing.T) *exec.Cmd {
+	t.Helper()
+	cmd := self("wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
 func TestMain(m *testing.M) {
 	switch role := os.Getenv("EXITS_ROLE"); role {
 	case "":
@@ -210,17 +227,7 @@ func exitCode(t *testing.T, c *collector) {
 }
 
 func killed(t *testing.T, c *collector) {
-	cmd := self("wait")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatal(err)
-	}
+	cmd := waiting(t)
 	id, err := Identify(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)

@@ -15,20 +15,6 @@ func TestOnly(t *testing.T) {
 		t.Skip(err)
 	}
 	c := watch(t, kernel)
-	start := func() *exec.Cmd {
-		cmd := self("wait")
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := out.Read(make([]byte, 16)); err != nil {
-			t.Fatal(err)
-		}
-		return cmd
-	}
 	end := func(cmd *exec.Cmd) int {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -42,7 +28,7 @@ func TestOnly(t *testing.T) {
 		return len(c.got[pid]) > 0
 	}
 
-	ignored, waited, twice := start(), start(), start()
+	ignored, waited, twice := waiting(t), waiting(t), waiting(t)
 	only.Set(waited.Process.Pid, true)
 	only.Set(twice.Process.Pid, true)
 	only.Set(twice.Process.Pid, true)
@@ -77,7 +63,7 @@ func TestOnly(t *testing.T) {
 	if err := only.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c.await(t, end(start()))
+	c.await(t, end(waiting(t)))
 	only.Set(1, true) // of no use any more, and no harm
 	if n, err := kernel.Counters(); err != nil || n.Lost != 0 {
 		t.Errorf("%d records were lost, error %v", n.Lost, err)
