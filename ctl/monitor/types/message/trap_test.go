@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -189,6 +190,10 @@ func TestReceive(t *testing.T) {
 	send(t, gosnmp.Version1, "secret", address, petV1(hot, pet(3, 0x10)))      // repeated
 	send(t, gosnmp.Version1, "secret", address, petV1(hot|0x80, pet(4, 0x10))) // over
 	woken(t, p)
+	id := p.listener.receiver.ID()
+	if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id.PID)); err != nil || strings.TrimSpace(string(comm)) != receiverName {
+		t.Errorf("the receiver is called %q, %v", comm, err)
+	}
 	if f := look(t, p, monitor.Failed, "temperature"); !f.Known {
 		t.Errorf("a repetition counts: %+v", f)
 	}
