@@ -101,7 +101,7 @@ func (c *call) service(verb string, down error, wait time.Duration) error {
 			fmt.Fprintln(c.err, "This service is a part of the daemon and runs as long as it does: nothing to do.")
 			return nil
 		}
-		return c.units.Do(c.ctx, act, client.WebUnit, true)
+		return c.unit(c.ctx, act, client.WebUnit, true)
 	}
 	running := down == nil || api.CodeOf(down) == api.NotReady
 	if !running && api.CodeOf(down) != api.Unreachable {
@@ -124,7 +124,16 @@ func (c *call) service(verb string, down error, wait time.Duration) error {
 	if !c.units.Present() {
 		return &failure{badStatus, "systemd does not run here, and nobody else can be asked to start the daemon: start shisad.", nil}
 	}
-	return c.units.Do(c.ctx, "start", client.DaemonUnit, true)
+	return c.unit(c.ctx, "start", client.DaemonUnit, true)
+}
+
+// unit has systemd do something. That it does not succeed is no internal error.
+func (c *call) unit(ctx context.Context, verb, unit string, wait bool) error {
+	err := c.units.Do(ctx, verb, unit, wait)
+	if err == nil || ctx.Err() != nil || api.CodeOf(err) == api.Forbidden {
+		return err
+	}
+	return &failure{unsuccessful, err.Error() + ".", err}
 }
 
 // stopDaemon stops the groups and the daemon. Where there is no systemd, as in
@@ -138,7 +147,7 @@ func (c *call) stopDaemon(wait time.Duration, last bool) error {
 	}
 	defer cancel()
 	if c.units.Present() {
-		return c.units.Do(ctx, "stop", client.DaemonUnit, patient)
+		return c.unit(ctx, "stop", client.DaemonUnit, patient)
 	}
 	if _, err := c.client.Stop(ctx, api.StopCommand{Reason: c.name}); err != nil || !patient {
 		return cmp.Or(ctx.Err(), err)

@@ -74,7 +74,7 @@ func (c *call) logFile() (*os.File, error) {
 }
 
 func runRequest(c *call) error {
-	limit, err := c.given.seconds("-w", 1, 9999, 30)
+	limit, err := c.given.seconds("-w", 1, 3600, 30)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package compat
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,7 +39,9 @@ func TestClusterCommand(t *testing.T) {
 		{name: "on all servers", socket: up, words: "-t -a", asked: []string{"stop shisad.service"}, out: "Stop shop1 : Command succeeded."},
 		{name: "of this server", socket: up, words: "-t -h shop1.example.com", asked: []string{"stop shisad.service"}, out: succeeded},
 		{name: "of another server", socket: up, words: "-t -h shop2", code: codes[badServer], says: "Specify a valid server name"},
-		{name: "systemd fails", socket: none, words: "-s", err: errNoUnit, asked: []string{"start shisad.service"}, code: codes[internal], says: "not loaded"},
+		{name: "systemd fails", socket: none, words: "-s", err: errNoUnit, asked: []string{"start shisad.service"}, code: codes[unsuccessful], says: "start shisad.service: Unit shisad.service not loaded.\n"},
+		{name: "there is no web manager", socket: up, words: "-r --web", err: errors.New("restart shisa-web.service: not found"), asked: []string{"restart shisa-web.service"}, code: codes[unsuccessful], says: "restart shisa-web.service: not found.\n"},
+		{name: "not root", socket: none, words: "-s", err: api.Errorf(api.Forbidden, "access denied"), asked: []string{"start shisad.service"}, code: codes[notRoot], says: "Log in as root.\n"},
 		{name: "start in a container", socket: none, words: "-s", absent: true, code: codes[badStatus], says: "start shisad"},
 		{name: "stop in a container, not waited for", socket: up, words: "-t -w 0", absent: true, out: succeeded},
 		{name: "stop in a container that takes too long", socket: up, words: "-t -w 1", absent: true, code: codes[timeout], says: "A timeout occurred."},
