@@ -19,7 +19,7 @@ import (
 
 // order is that of the chapters; others follow by name.
 var order = []string{
-	"model", "configuration", "install", "safety", "operation", "recipes", "decisions", "groups", "module", "migration", "event-codes", "api",
+	"model", "configuration", "install", "safety", "operation", "recipes", "decisions", "groups", "module", "migration", "event-codes", "findings", "api",
 }
 
 // A Topic is a chapter of the manual.

@@ -20,6 +20,7 @@ import (
 	restypes "shisa/ctl/resource/types"
 	"shisa/ctl/resource/types/exec"
 	"shisa/ctl/why"
+	"shisa/hwcompat/doctor"
 )
 
 // The chapters that are written from the code say what it says now.
@@ -130,10 +131,13 @@ func TestOperatorsAreToldWhatThereIs(t *testing.T) {
 	for _, d := range event.All() {
 		known = append(known, d.Code)
 	}
+	for _, f := range doctor.Kinds() {
+		known = append(known, f.ID)
+	}
 	for _, c := range why.Causes() {
 		known = append(known, string(c))
 	}
-	for _, topic := range []string{"operation", "safety"} {
+	for _, topic := range []string{"operation", "safety", "module"} {
 		text, err := Read(topic)
 		if err != nil {
 			t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"shisa/ctl/event"
 	"shisa/ctl/monitor/types"
 	restypes "shisa/ctl/resource/types"
+	"shisa/hwcompat/doctor"
 )
 
 // Generated returns the chapters that are written from the code, by name. root is
@@ -32,6 +33,7 @@ func Generated(root string) (map[string][]byte, error) {
 			return err
 		},
 		"event-codes": events,
+		"findings":    findings,
 		"api": func(w io.Writer) error {
 			fmt.Fprint(w, apiIntroduction)
 			schema.Markdown(w, comments)
@@ -54,6 +56,17 @@ func Generated(root string) (map[string][]byte, error) {
 //
 //go:embed api.md
 var apiIntroduction string
+
+// findings writes the table of what the doctor may find.
+func findings(w io.Writer) error {
+	fmt.Fprint(w, "# Findings of the doctor\n\n`shisa doctor` says what it found, and ends with the command that mends it. With an *error* something that was asked for does not work; ",
+		"with a *warning* it works less well than it could, or will stop to; an *info* is worth knowing. In some cases a finding weighs more or less than is said here. ",
+		"`shisa doctor --json` has the ids.\n\n| id | usually | what it says |\n| --- | --- | --- |\n")
+	for _, f := range doctor.Kinds() {
+		fmt.Fprintf(w, "| `%s` | %s | %s |\n", f.ID, f.Severity, f.Title)
+	}
+	return nil
+}
 
 // events writes the table of events.
 func events(w io.Writer) error {

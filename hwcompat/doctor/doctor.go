@@ -152,6 +152,17 @@ func IDs() []string {
 	return ids
 }
 
+// Kinds returns a finding of each kind there is, in the order of the rules, with
+// what does not depend on the machine: ID, Title, and the Severity that it usually
+// has.
+func Kinds() []Finding {
+	all := make([]Finding, len(rules))
+	for i, r := range rules {
+		all[i] = Finding{ID: r.id, Severity: r.severity, Title: r.title}
+	}
+	return all
+}
+
 // A judge is an Input with what every rule may want to know.
 type judge struct {
 	Input
