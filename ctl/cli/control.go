@@ -140,7 +140,7 @@ func (a *app) shutdown() *cobra.Command {
 	var reboot, guard bool
 	c := &cobra.Command{Use: "shutdown", Short: "stop all groups and take the machine down, guarded against stalls",
 		Long: "Stops all groups and powers the machine off, or with --reboot boots it again. A way down that hangs is ended by the\n" +
-			"countdown, as [shutdown] in the configuration says. In mode observe it only says what it would do.", Args: cobra.NoArgs,
+			"countdown, as [shutdown] in the configuration says. In mode observe it is refused.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case reboot && guard:

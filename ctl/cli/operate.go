@@ -22,8 +22,9 @@ func (a *app) operate() []*cobra.Command {
 
 func (a *app) stretch() *cobra.Command {
 	var length, reason string
-	c := &cobra.Command{Use: "stretch [RATIO]", Short: "give all probes more time for a while; the countdown keeps its timeout",
-		Long: "Multiplies the timeouts of all probes, for a time in which the machine is expected to be slow. 1 is back to normal.\n" +
+	c := &cobra.Command{Use: "stretch [RATIO]", Short: "give probes, resources and scripts more time for a while",
+		Long: "Multiplies the timeouts of probes, resources and scripts, for a time in which the machine is expected to be slow; RATIO is a\n" +
+			"whole number, and 1 is back to normal. The countdown keeps its timeout.\n" +
 			"Without a ratio it tells the one in force.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -58,7 +59,7 @@ func (a *app) showStretch(c *cobra.Command) error {
 	}
 	text := "The configured timeouts hold."
 	if s.Stretch.Ratio > 1 {
-		text = fmt.Sprintf("Probes have %d times as long until %s.", s.Stretch.Ratio, s.Stretch.Until.Local().Format(time.DateTime))
+		text = fmt.Sprintf("Everything but the countdown has %d times as long until %s.", s.Stretch.Ratio, s.Stretch.Until.Local().Format(time.DateTime))
 	}
 	fmt.Fprintln(a.out, text)
 	return nil
