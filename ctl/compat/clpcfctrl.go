@@ -37,7 +37,7 @@ func runConfig(c *call) error {
 	}
 	dir := c.given.text("-x")
 	if dir == "" {
-		return &failure{badOption, "-x is missing: in which directory is clp.conf?", nil}
+		return badOption.say("-x is missing: in which directory is clp.conf?")
 	}
 	s, err := c.overview()
 	if err != nil {
@@ -77,14 +77,45 @@ func mode(s api.Status) config.Mode {
 }
 
 // push turns a clp.conf into our configuration and puts it into force, unless
-// it is only to be checked. The mode stays what it is: no file of the original
-// can say whether shisa is trusted to act.
+// it is only to be checked.
 func (c *call) push(s api.Status, dir string, check bool) error {
-	source, err := clpconf.Open(dir)
+	temp, err := os.MkdirTemp("", c.name)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	if err := c.translate(dir, temp, mode(s)); err != nil || check {
+		return err
+	}
+	file := configFile(s)
+	if filepath.Base(file) != config.FileName {
+		return badConfig.say(fmt.Sprintf("The daemon reads %s; only a file called %s can be replaced.", file, config.FileName))
+	}
+	if err := config.Install(temp, filepath.Dir(file)); err != nil {
+		return &failure{unsuccessful, "The configuration could not be written: " + err.Error(), err}
+	}
+	fmt.Fprintln(c.out, "file delivery to server 127.0.0.1 success.")
+	plan, err := c.client.ApplyConfig(c.ctx, api.ConfigSource{Path: file})
+	switch {
+	case err != nil:
+		return err
+	case len(plan.Mistakes) > 0:
+		m := plan.Mistakes[0]
+		return badConfig.say(fmt.Sprintf("%s:%d: %s: %s", m.File, m.Line, m.Key, m.Text))
+	}
+	fmt.Fprintln(c.out, "The upload is completed successfully.(cfmgr:0)")
+	return nil
+}
+
+// translate writes into a folder what becomes of the clp.conf in another, says
+// what is to be looked at, and checks it. The mode stays what it is: no file of
+// the original can say whether shisa is trusted to act.
+func (c *call) translate(from, to string, mode config.Mode) error {
+	source, err := clpconf.Open(from)
 	if err != nil {
 		return &failure{badConfig, err.Error(), err}
 	}
-	r, err := clpconf.Import(source, clpconf.Options{Types: registry(), Mode: mode(s)})
+	r, err := clpconf.Import(source, clpconf.Options{Types: registry(), Mode: mode})
 	if err != nil {
 		return &failure{badConfig, err.Error(), err}
 	}
@@ -97,37 +128,12 @@ func (c *call) push(s api.Status, dir string, check bool) error {
 		case clpconf.Mapped, clpconf.Implied, clpconf.NotApplicable, clpconf.Unsupported:
 		}
 	}
-	temp, err := os.MkdirTemp("", "clpcfctrl")
-	if err != nil {
+	if err := r.Write(to); err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp)
-	if err := r.Write(temp); err != nil {
-		return err
-	}
-	if _, problems := config.Load(temp, registry()); problems.Err() != nil {
+	if _, problems := config.Load(to, registry()); problems.Err() != nil {
 		return &failure{badConfig, problems.Err().Error(), problems.Err()}
 	}
-	if check {
-		return nil
-	}
-	file := configFile(s)
-	if filepath.Base(file) != config.FileName {
-		return &failure{badConfig, fmt.Sprintf("The daemon reads %s; only a file called %s can be replaced.", file, config.FileName), nil}
-	}
-	if err := config.Install(temp, filepath.Dir(file)); err != nil {
-		return &failure{unsuccessful, "The configuration could not be written: " + err.Error(), err}
-	}
-	fmt.Fprintln(c.out, "file delivery to server 127.0.0.1 success.")
-	plan, err := c.client.ApplyConfig(c.ctx, api.ConfigSource{Path: file})
-	switch {
-	case err != nil:
-		return err
-	case len(plan.Mistakes) > 0:
-		m := plan.Mistakes[0]
-		return &failure{badConfig, fmt.Sprintf("%s:%d: %s: %s", m.File, m.Line, m.Key, m.Text), nil}
-	}
-	fmt.Fprintln(c.out, "The upload is completed successfully.(cfmgr:0)")
 	return nil
 }
 

@@ -32,16 +32,11 @@ func runCluster(c *call) error {
 	if err != nil {
 		return err
 	}
-	cancel, err := c.within()
-	if err != nil {
-		return err
-	}
-	defer cancel()
 	wait, err := c.given.seconds("-w", 0, 9999, defaultWait)
 	if err != nil {
 		return err
 	}
-	s, down := c.client.Status(c.ctx)
+	s, down := c.client.Overview(c.ctx)
 	server := s.Server
 	if down != nil {
 		if server, err = os.Hostname(); err != nil {
@@ -75,33 +70,32 @@ func (c *call) hold(s api.Status, down error, suspend bool) error {
 	}
 	if s.Suppression.Suspended == suspend {
 		if suspend {
-			return &failure{suspended, "It was suspended before.", nil}
+			return suspended.say("It was suspended before.")
 		}
-		return &failure{badStatus, "Resumed the daemon that is not suspended.", nil}
+		return badStatus.say("Resumed the daemon that is not suspended.")
 	}
-	cmd, err := api.SuspendCommand{Reason: c.name}, error(nil)
+	do := c.client.Resume
 	if suspend {
-		_, err = c.client.Suspend(c.ctx, cmd)
-	} else {
-		_, err = c.client.Resume(c.ctx, cmd)
+		do = c.client.Suspend
 	}
+	_, err := do(c.ctx, api.SuspendCommand{Reason: c.name})
 	return err
 }
 
-// serviceOptions are those for parts of the original that were services of
-// their own.
-var serviceOptions = []string{"--web", "--alert", "--ib", "--api", "--md"}
+// partOptions are those for services of the original that are parts of the
+// daemon.
+var partOptions = []string{"--alert", "--ib", "--api", "--md"}
 
 // service starts or stops the daemon, or a service beside it: the web manager
 // has its own, the others are parts of the daemon.
 func (c *call) service(verb string, down error, wait time.Duration) error {
-	act := map[string]string{"-s": "start", "-t": "stop", "-r": "restart"}[verb]
-	if len(c.given.among(serviceOptions)) > 0 {
-		if !c.given.has("--web") {
-			fmt.Fprintln(c.err, "This service is a part of the daemon and runs as long as it does: nothing to do.")
-			return nil
-		}
+	switch {
+	case c.given.has("--web"):
+		act := map[string]string{"-s": "start", "-t": "stop", "-r": "restart"}[verb]
 		return c.unit(c.ctx, act, client.WebUnit, true)
+	case len(c.given.among(partOptions)) > 0:
+		fmt.Fprintln(c.err, "This service is a part of the daemon and runs as long as it does: nothing to do.")
+		return nil
 	}
 	running := down == nil || api.CodeOf(down) == api.NotReady
 	if !running && api.CodeOf(down) != api.Unreachable {
@@ -109,9 +103,9 @@ func (c *call) service(verb string, down error, wait time.Duration) error {
 	}
 	switch {
 	case verb == "-s" && running:
-		return &failure{badStatus, "Performed startup processing to the active cluster daemon.", nil}
+		return badStatus.say("Performed startup processing to the active cluster daemon.")
 	case verb == "-t" && !running:
-		return &failure{badStatus, "Performed stop processing to the stopped cluster daemon.", nil}
+		return badStatus.say("Performed stop processing to the stopped cluster daemon.")
 	}
 	if verb != "-s" && running {
 		if err := c.stopDaemon(wait, verb == "-t"); err != nil {
@@ -122,7 +116,7 @@ func (c *call) service(verb string, down error, wait time.Duration) error {
 		return nil
 	}
 	if !c.units.Present() {
-		return &failure{badStatus, "systemd does not run here, and nobody else can be asked to start the daemon: start shisad.", nil}
+		return badStatus.say("systemd does not run here, and nobody else can be asked to start the daemon: start shisad.")
 	}
 	return c.unit(c.ctx, "start", client.DaemonUnit, true)
 }
@@ -143,7 +137,7 @@ func (c *call) stopDaemon(wait time.Duration, last bool) error {
 	patient := wait > 0 || !last
 	ctx, cancel := c.ctx, func() {}
 	if wait > 0 {
-		ctx, cancel = contextWithin(c.ctx, wait)
+		ctx, cancel = context.WithTimeout(c.ctx, wait)
 	}
 	defer cancel()
 	if c.units.Present() {
@@ -153,7 +147,7 @@ func (c *call) stopDaemon(wait time.Duration, last bool) error {
 		return cmp.Or(ctx.Err(), err)
 	}
 	for {
-		if _, err := c.client.Status(ctx); api.CodeOf(err) == api.Unreachable && ctx.Err() == nil {
+		if _, err := c.client.Overview(ctx); api.CodeOf(err) == api.Unreachable && ctx.Err() == nil {
 			return nil
 		}
 		if err := pause(ctx, pollEvery); err != nil {

@@ -22,22 +22,17 @@ func runGroup(c *call) error {
 	if err != nil {
 		return err
 	}
-	cancel, err := c.within()
-	if err != nil {
-		return err
-	}
-	defer cancel()
 	s, err := c.overview()
 	if err != nil {
 		return err
 	}
 	name := c.given.text(verb)
-	i := slices.IndexFunc(s.Groups, func(g api.Group) bool { return g.Name == name })
+	g, known := findGroup(s, name)
 	switch {
-	case name != "" && i < 0:
-		return &failure{noName, "Specify a valid group name in the cluster.", nil}
+	case name != "" && !known:
+		return noName.say("Specify a valid group name in the cluster.")
 	case verb == "-n":
-		if at := current(s, s.Groups[i]); at != nowhere {
+		if at := current(s, g); at != nowhere {
 			fmt.Fprintln(c.out, at)
 		}
 		return nil
@@ -51,3 +46,11 @@ func runGroup(c *call) error {
 }
 
 var unitVerbs = map[string]api.UnitVerb{"-s": api.StartUnit, "-t": api.StopUnit}
+
+func findGroup(s api.Status, name string) (api.Group, bool) {
+	i := slices.IndexFunc(s.Groups, func(g api.Group) bool { return g.Name == name })
+	if i < 0 {
+		return api.Group{}, false
+	}
+	return s.Groups[i], true
+}

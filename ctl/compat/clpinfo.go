@@ -9,8 +9,6 @@ import (
 
 	"shisa/ctl/api"
 	"shisa/ctl/config"
-	"shisa/ctl/monitor/types"
-	restypes "shisa/ctl/resource/types"
 )
 
 // A property is one line of the properties of an object.
@@ -55,7 +53,7 @@ func (c *call) properties(p *page, s api.Status, view string) error {
 	}
 	p.foot()
 	if found == 0 && name != "" {
-		return &failure{noName, fmt.Sprintf("There is no %q.", name), nil}
+		return noName.say(fmt.Sprintf("There is no %q.", name))
 	}
 	return nil
 }
@@ -108,14 +106,15 @@ func plain(e config.Entry) string {
 func objects(s api.Status, tables []config.Table) []object {
 	cl := object{kind: "cl", name: s.Server, brief: []property{{"Name", s.Server}, {"Mode", s.Mode}}}
 	var groups, resources, monitors []object
+	known := registry()
 	for i, t := range tables {
 		switch t.Name {
 		case "group":
 			groups = append(groups, fromTable("grp", "failover", t))
 		case "resource":
-			resources = append(resources, fromTable("rsc", original(get(t, "type")), t))
+			resources = append(resources, fromTable("rsc", known.Resources[get(t, "type")].Alias, t))
 		case "monitor":
-			o := fromTable("mon", original(get(t, "type")), t)
+			o := fromTable("mon", known.Monitors[get(t, "type")].Alias, t)
 			o.all = append(o.all, labelled(tables[i+1])...) // its recovery
 			monitors = append(monitors, o)
 		case "monitor.recovery":
@@ -141,9 +140,10 @@ func objects(s api.Status, tables []config.Table) []object {
 	return slices.Concat(all, groups, resources, monitors)
 }
 
-// fromTable is an object that has a table in the configuration.
-func fromTable(kind, typeName string, t config.Table) object {
-	return object{kind, get(t, "name"), []property{{"Type", typeName}, {"Comment", get(t, "comment")}}, labelled(t, "name", "type", "comment")}
+// fromTable is an object that has a table in the configuration. A type that the
+// original did not have has only our name.
+func fromTable(kind, alias string, t config.Table) object {
+	return object{kind, get(t, "name"), []property{{"Type", cmp.Or(alias, get(t, "type"))}, {"Comment", get(t, "comment")}}, labelled(t, "name", "type", "comment")}
 }
 
 // userSpace adds to the monitor of user space its settings, which have tables of
@@ -158,21 +158,6 @@ func userSpace(o object, tables []config.Table) object {
 		}
 	}
 	return o
-}
-
-// original is the original's name of a type; a type of ours keeps its own.
-func original(name string) string {
-	for _, t := range types.All() {
-		if t.Name == name {
-			return cmp.Or(t.Alias, name)
-		}
-	}
-	for _, t := range restypes.All() {
-		if t.Name == name {
-			return cmp.Or(t.Alias, name)
-		}
-	}
-	return name
 }
 
 // labelled turns the keys of a table that have a value into properties, but for

@@ -71,6 +71,20 @@ func TestFix082EveryParameterShown(t *testing.T) {
 	}
 }
 
+// TestTypesByKind: a resource and a monitor of one name in our configuration
+// have each the original's name of its own type.
+func TestTypesByKind(t *testing.T) {
+	socket := apitest.Serve(t, configured{&apitest.Fake{}, everyType()})
+	for _, c := range []struct{ option, name, want string }{
+		{"--rsc", "vm-1", "vm"}, {"--mon", "vm-1", "vmw"}, {"--rsc", "exec-1", "exec"}, {"--mon", "process-1", "psw"}, {"--mon", "systemd-1", "systemd"},
+	} {
+		line := "  Type                                                    : " + c.want + "\n"
+		if out := at(t, socket, &services{}, "clpstat", c.option, c.name).out; !strings.Contains(out, line) {
+			t.Errorf("%s %s is not %s:\n%s", c.option, c.name, c.want, out)
+		}
+	}
+}
+
 func TestProperties(t *testing.T) {
 	const text = "mode = \"protect\"\n[keepalive]\nmethod = \"softdog\"\n[[group]]\nname = \"shop\"\ncomment = \"web shop\"\n" +
 		"[[resource]]\nname = \"web\"\ntype = \"exec\"\ngroup = \"shop\"\nstart = \"start.sh\"\n" +

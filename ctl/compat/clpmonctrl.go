@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -32,17 +33,12 @@ func runMonitors(c *call) error {
 		return err
 	}
 	if verb == "-e" && !c.given.has("-m") {
-		return &failure{badOption, "-e needs -m: which monitor is to fail?", nil}
+		return badOption.say("-e needs -m: which monitor is to fail?")
 	}
 	wait, err := c.given.seconds("-w", 0, 9999, 0)
 	if err != nil {
 		return err
 	}
-	cancel, err := c.within()
-	if err != nil {
-		return err
-	}
-	defer cancel()
 	s, err := c.status()
 	if err != nil {
 		return err
@@ -55,7 +51,7 @@ func runMonitors(c *call) error {
 		c.recoveries(s, chosen)
 		return nil
 	case s.Suppression.Suspended && verb != "-c":
-		return &failure{suspended, "Resume it first: clpcl --resume.", nil}
+		return suspended.say("Resume it first: clpcl --resume.")
 	}
 	for _, m := range chosen {
 		if verb == "-n" && !m.Dummy {
@@ -79,11 +75,11 @@ func (c *call) chosen(s api.Status) ([]api.Monitor, error) {
 	case len(found) > 0:
 		return found, nil
 	case implied && name == w.Name:
-		return nil, &failure{badStatus, name + " guards user space and cannot be held by itself.", nil}
+		return nil, badStatus.say(name + " guards user space and cannot be held by itself.")
 	case c.given.has("-m"):
-		return nil, &failure{noName, "Specify a valid monitor resource name in the cluster.", nil}
+		return nil, noName.say("Specify a valid monitor resource name in the cluster.")
 	}
-	return nil, &failure{nothing, "No monitor resource is registered.", nil}
+	return nil, nothing.say("No monitor resource is registered.")
 }
 
 // tell has the daemon do something to one monitor. wait is what -w allows for
@@ -92,7 +88,7 @@ func (c *call) tell(name string, verb api.MonitorVerb, wait time.Duration) error
 	ctx := c.ctx
 	if wait > 0 {
 		var cancel func()
-		ctx, cancel = contextWithin(ctx, wait)
+		ctx, cancel = context.WithTimeout(ctx, wait)
 		defer cancel()
 	}
 	_, err := c.client.Monitor(ctx, api.MonitorCommand{Name: name, Verb: verb, Reason: c.name})

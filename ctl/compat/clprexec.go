@@ -79,7 +79,7 @@ func runRequest(c *call) error {
 		return err
 	}
 	if !c.given.has("-h") {
-		return &failure{badOption, "-h is missing: which server?", nil}
+		return badOption.say("-h is missing: which server?")
 	}
 	switch kind := c.given.text("-t"); {
 	case kind == "EXEC_SCRIPT" && c.given.has("-s"):
@@ -87,20 +87,18 @@ func runRequest(c *call) error {
 	case kind == "GRP_FAILOVER" && c.given.has("-r"):
 		return c.restartGroup("", c.given.text("-r"), limit)
 	case kind == "EXEC_SCRIPT", kind == "GRP_FAILOVER":
-		return &failure{badOption, "EXEC_SCRIPT needs -s, GRP_FAILOVER needs -r.", nil}
+		return badOption.say("EXEC_SCRIPT needs -s, GRP_FAILOVER needs -r.")
 	}
-	return &failure{badOption, "-t takes GRP_FAILOVER or EXEC_SCRIPT.", nil}
+	return badOption.say("-t takes GRP_FAILOVER or EXEC_SCRIPT.")
 }
 
 // script has the daemon run a script of its folder and copies what it printed.
 func (c *call) script(name string, limit time.Duration, log io.Writer) error {
-	ctx, cancel := contextWithin(c.ctx, limit+grace)
-	defer cancel()
-	c.ctx = ctx
+	defer c.limit(limit + grace)()
 	if _, err := c.overview(); err != nil {
 		return err
 	}
-	r, err := c.client.Script(ctx, api.ScriptCommand{Name: name, TimeMS: api.Millis(limit), Reason: c.name + " script request"})
+	r, err := c.client.Script(c.ctx, api.ScriptCommand{Name: name, TimeMS: api.Millis(limit), Reason: c.name + " script request"})
 	if err != nil {
 		return err
 	}
@@ -108,7 +106,7 @@ func (c *call) script(name string, limit time.Duration, log io.Writer) error {
 		return &failure{unsuccessful, "The script ran; its output is lost: " + err.Error(), err}
 	}
 	if !r.OK {
-		return &failure{unsuccessful, r.Text + ".", nil}
+		return unsuccessful.say(r.Text + ".")
 	}
 	return c.succeed()
 }
@@ -119,25 +117,25 @@ const grace = 10 * time.Second
 // restartGroup does what a failover comes to on a server that has no other: the
 // group, or that of a resource, is stopped and started again.
 func (c *call) restartGroup(group, resource string, limit time.Duration) error {
-	ctx, cancel := contextWithin(c.ctx, limit)
-	defer cancel()
-	c.ctx = ctx
+	defer c.limit(limit)()
 	if (group == "") == (resource == "") {
-		return &failure{badOption, "Give the name of a group, or -r with a resource of it.", nil}
+		return badOption.say("Give the name of a group, or -r with a resource of it.")
 	}
 	s, err := c.overview()
 	if err != nil {
 		return err
 	}
-	if resource != "" {
-		r, ok := findResource(s, resource)
-		if !ok {
-			return &failure{noName, "Specify a valid resource name in the cluster.", nil}
-		}
+	r, isResource := findResource(s, resource)
+	switch _, isGroup := findGroup(s, group); {
+	case isResource:
 		group = r.Group
+	case resource != "":
+		return noName.say("Specify a valid resource name in the cluster.")
+	case !isGroup:
+		return noName.say("Specify a valid group name in the cluster.")
 	}
 	for _, verb := range []api.UnitVerb{api.StopUnit, api.StartUnit} {
-		if _, err := c.client.Group(ctx, api.UnitCommand{Name: group, Verb: verb, Reason: c.name + " failover request"}); err != nil {
+		if _, err := c.client.Group(c.ctx, api.UnitCommand{Name: group, Verb: verb, Reason: c.name + " failover request"}); err != nil {
 			return err
 		}
 	}
@@ -147,18 +145,16 @@ func (c *call) restartGroup(group, resource string, limit time.Duration) error {
 
 // notify hands a message to the monitors of type message.
 func (c *call) notify(monitor string, clear bool, limit time.Duration) error {
-	ctx, cancel := contextWithin(c.ctx, limit)
-	defer cancel()
-	c.ctx = ctx
+	defer c.limit(limit)()
 	category, keyword, _ := strings.Cut(c.given.text("-k"), ".")
 	if (monitor == "") == (category == "") {
-		return &failure{badOption, "Give the name of a monitor, or -k with a category.", nil}
+		return badOption.say("Give the name of a monitor, or -k with a category.")
 	}
 	if _, err := c.overview(); err != nil {
 		return err
 	}
 	n := api.NotifyCommand{Monitor: monitor, Category: category, Keyword: keyword, Text: c.name + " notice request", Clear: clear}
-	if _, err := c.client.Notify(ctx, n); err != nil {
+	if _, err := c.client.Notify(c.ctx, n); err != nil {
 		return err
 	}
 	return c.succeed()

@@ -24,11 +24,6 @@ func runResource(c *call) error {
 	if err != nil {
 		return err
 	}
-	cancel, err := c.within()
-	if err != nil {
-		return err
-	}
-	defer cancel()
 	s, err := c.status()
 	if err != nil {
 		return err
@@ -37,7 +32,7 @@ func runResource(c *call) error {
 	r, ok := findResource(s, name)
 	switch {
 	case !ok:
-		return &failure{noName, "Specify a valid resource name in the cluster.", nil}
+		return noName.say("Specify a valid resource name in the cluster.")
 	case verb == "-n":
 		if r.State != api.Stopped {
 			fmt.Fprintln(c.out, s.Server)
@@ -81,7 +76,7 @@ func (c *call) alone(s api.Status, name, verb string) error {
 	if len(others) == 0 {
 		return nil
 	}
-	return &failure{badStatus, fmt.Sprintf(text, name, strings.Join(others, ", ")), nil}
+	return badStatus.say(fmt.Sprintf(text, name, strings.Join(others, ", ")))
 }
 
 // along lists the resources that go along with one: with a start all that it

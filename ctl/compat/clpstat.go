@@ -42,11 +42,6 @@ var (
 )
 
 func runStat(c *call) error {
-	cancel, err := c.within()
-	if err != nil {
-		return err
-	}
-	defer cancel()
 	p := page{out: c.out, wide: c.given.has("--long")}
 	if asked := c.given.among(propertyViews); len(asked) > 0 {
 		s, err := c.status()

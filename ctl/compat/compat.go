@@ -111,6 +111,11 @@ func run(c call, name string, args []string) int {
 	if err := c.read(args); err != nil {
 		return c.fail(err)
 	}
+	cancel, err := c.within()
+	if err != nil {
+		return c.fail(err)
+	}
+	defer cancel()
 	return c.fail(c.run(&c))
 }
 
@@ -119,15 +124,15 @@ func run(c call, name string, args []string) int {
 func (c *call) read(args []string) error {
 	var err error
 	if c.given, err = parse(args, slices.Concat(c.options, c.cluster)); err != nil {
-		return &failure{badOption, err.Error() + ".", nil}
+		return badOption.say(err.Error() + ".")
 	}
 	for _, o := range c.cluster {
 		if c.given.has(o.key()) {
-			return &failure{notOne, o.key() + " needs a second one.", nil}
+			return notOne.say(o.key() + " needs a second one.")
 		}
 	}
 	if err := c.agree(c.given); err != nil {
-		return &failure{badOption, err.Error() + ".", nil}
+		return badOption.say(err.Error() + ".")
 	}
 	return nil
 }
@@ -148,10 +153,7 @@ func (c *call) fail(err error) int {
 	if api.CodeOf(err) == api.Unreachable && errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
 		err = c.ctx.Err() // it was there, but not in the time that --apito gives
 	}
-	var f *failure
-	if !errors.As(explain(err), &f) {
-		f = &failure{internal, err.Error(), nil}
-	}
+	f := explain(err)
 	fmt.Fprintln(c.err, strings.TrimSpace(texts[f.fault]+" "+f.text))
 	if f.fault == badOption {
 		for form := range strings.Lines(c.usage) {

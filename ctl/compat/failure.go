@@ -63,15 +63,20 @@ func (f *failure) Error() string { return f.text }
 
 func (f *failure) Unwrap() error { return f.cause }
 
-// explain turns an error of the daemon into a failure.
-func explain(err error) error {
+// say makes a failure of a fault that has no other cause.
+func (f fault) say(text string) error { return &failure{f, text, nil} }
+
+// explain turns any error into a failure.
+func explain(err error) *failure {
 	var f *failure
 	var e *api.Error
 	switch {
 	case errors.As(err, &f):
-		return err
+		return f
 	case errors.Is(err, context.DeadlineExceeded):
 		return &failure{timeout, "", err}
+	case errors.Is(err, context.Canceled):
+		return &failure{unsuccessful, "Interrupted. The request may still be carried out.", err}
 	case !errors.As(err, &e):
 		return &failure{internal, err.Error(), err}
 	}

@@ -51,21 +51,21 @@ func TestFix080LateAnswers(t *testing.T) {
 	}})
 	c := client.New(socket)
 	defer c.Close()
-	show := func(ctx context.Context) (int, string) {
+	show := func(ctx context.Context) (int, string, string) {
 		var out, errOut bytes.Buffer
 		code := run(call{ctx: ctx, client: c, units: &services{}, out: &out, err: &errOut}, "clpstat", nil)
-		return code, out.String()
+		return code, out.String(), errOut.String()
 	}
 	ctx, giveUp := context.WithCancel(t.Context())
 	go func() {
 		<-arrived
 		giveUp()
 	}()
-	if code, out := show(ctx); code == 0 || out != "" {
-		t.Errorf("without an answer: code %d, %q", code, out)
+	if code, out, errOut := show(ctx); code != codes[unsuccessful] || out != "" || !strings.HasPrefix(errOut, "Interrupted.") {
+		t.Errorf("without an answer: code %d, %q, %q", code, out, errOut)
 	}
 	close(release)
-	if code, out := show(t.Context()); code != 0 || !strings.Contains(out, "Cluster : shop1\n") {
+	if code, out, _ := show(t.Context()); code != 0 || !strings.Contains(out, "Cluster : shop1\n") {
 		t.Errorf("after a late answer: code %d, %q", code, out)
 	}
 }

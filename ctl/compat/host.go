@@ -6,16 +6,9 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"time"
 
 	"shisa/ctl/api"
 )
-
-// contextWithin is context.WithTimeout with the cancel function as a plain one.
-func contextWithin(ctx context.Context, limit time.Duration) (context.Context, func()) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	return ctx, func() { cancel() }
-}
 
 // overview asks for a snapshot with as much of each monitor as a table shows, and
 // checks that the server that -h names is this one.
@@ -45,7 +38,7 @@ func (c *call) here(server string) error {
 	if at, err := netip.ParseAddr(host); err == nil && (at.IsLoopback() || ours(at)) {
 		return nil
 	}
-	return &failure{badServer, "This is " + server + ".", nil}
+	return badServer.say("This is " + server + ".")
 }
 
 // sameHost compares names of hosts whatever their case, and a short name with

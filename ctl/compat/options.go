@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -121,7 +122,7 @@ func (g given) which(names ...string) (string, error) {
 	if found := g.among(names); len(found) > 0 {
 		return found[0], nil
 	}
-	return "", &failure{badOption, "Give one of " + strings.Join(names, ", ") + ".", nil}
+	return "", badOption.say("Give one of " + strings.Join(names, ", ") + ".")
 }
 
 // number returns the value of an option within low and high, or other when the
@@ -160,6 +161,11 @@ func (c *call) within() (cancel func(), err error) {
 	if err != nil || limit == 0 {
 		return func() {}, err
 	}
-	c.ctx, cancel = contextWithin(c.ctx, limit)
-	return cancel, nil
+	return c.limit(limit), nil
+}
+
+// limit gives the call at most so long from now on.
+func (c *call) limit(d time.Duration) (cancel func()) {
+	c.ctx, cancel = context.WithTimeout(c.ctx, d)
+	return cancel
 }

@@ -135,6 +135,8 @@ func TestGroupsAndResources(t *testing.T) {
 		{up, "clprexec --failover", codes[badOption], ""},
 		{up, "clprexec --failover shop -r web", codes[badOption], ""},
 		{up, "clprexec --failover -r nosuch", codes[noName], ""},
+		{up, "clprexec --failover nosuch", codes[noName], ""},
+		{up, "clprexec --failover shop", 0, "Command succeeded.\n"},
 		{up, "clpmonctrl -r -m web -w 0", 0, "Command succeeded.\n"},
 		{up, "clpmonctrl -s -m web -w long", codes[badOption], ""},
 		{up, "clplogcmd", codes[badOption], ""},

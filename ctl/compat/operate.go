@@ -33,13 +33,8 @@ func runRatio(c *call) error {
 	case verb == "-r" && ratio > 1 && err != nil:
 		return err
 	case ratio == 1 && c.given.has("-t"):
-		return &failure{badOption, "-t goes with a ratio of more than 1.", nil}
+		return badOption.say("-t goes with a ratio of more than 1.")
 	}
-	cancel, err := c.within()
-	if err != nil {
-		return err
-	}
-	defer cancel()
 	s, err := c.overview()
 	if err != nil {
 		return err
@@ -90,7 +85,7 @@ func runRegistry(c *call) error {
 	if verb == "--clear" {
 		kind, registry := c.given.text("-t"), c.given.text("-r")
 		if kind != "rc" && kind != "rm" || registry != "haltcount" {
-			return &failure{badOption, "Clear -t rc or rm, -r haltcount.", nil}
+			return badOption.say("Clear -t rc or rm, -r haltcount.")
 		}
 		if _, err := c.client.ResetLimiter(c.ctx); err != nil {
 			return err
@@ -161,14 +156,14 @@ var severities = map[string]event.Severity{
 func runLog(c *call) error {
 	severity, ok := severities[strings.ToUpper(c.given.text("-l"))]
 	if !ok {
-		return &failure{badOption, "-l takes ERR, WARN or INFO.", nil}
+		return badOption.say("-l takes ERR, WARN or INFO.")
 	}
 	id, err := c.given.number("-i", 1, 10000, 1)
 	if err != nil {
 		return err
 	}
 	if c.given.text("-m") == "" {
-		return &failure{badOption, "-m is missing.", nil}
+		return badOption.say("-m is missing.")
 	}
 	if _, err := c.client.Note(c.ctx, api.NoteCommand{Text: c.given.text("-m"), Severity: severity, ID: id}); err != nil {
 		return err
