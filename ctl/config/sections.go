@@ -66,7 +66,7 @@ func declareServer(m *Model, s *param.Set) {
 func declareKeepalive(m *Model, s *param.Set) {
 	v := &m.Keepalive
 	s.Choice(&v.Method, "method", "auto", []string{"auto", "clpka", "keepalive", "softdog", "wdt", "ipmi", "ipmiutil", "none"},
-		"Primary countdown; auto takes the first that works of clpka, softdog, wdt, ipmi, ipmiutil.")
+		"Primary countdown; auto takes the first that works of clpka, softdog, wdt, ipmi, ipmiutil; keepalive is the original's word for clpka.")
 	s.String(&v.Device, "device", "", "Device of the primary; empty finds it by probing.").Check(absoluteOrEmpty(&v.Device))
 	param.Enum(s, &v.Action, "action", keepalive.Reset, keepalive.Actions(), "What the primary does when it fires.")
 	s.Choice(&v.Backstop, "backstop", "auto", []string{"auto", "none", "wdt", "ipmi", "ipmiutil"},
