@@ -100,6 +100,11 @@ func (d *Daemon) Script(ctx context.Context, c api.ScriptCommand) (api.ScriptRes
 	if r.State == run.CouldNotStart {
 		return api.ScriptResult{}, api.Errorf(api.Conflict, "script %s: %v", c.Name, r.Err)
 	}
+	ended := event.ScriptDone
+	if !r.OK() {
+		ended = event.ScriptFailed
+	}
+	d.emit(ended.New("", "name", c.Name, "who", api.CallerFrom(ctx).String(), "outcome", r.String()))
 	status := r.Code
 	if !r.Known() {
 		status = -1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -103,6 +104,10 @@ func TestNote(t *testing.T) {
 // TestFix067ScriptsWhereDocumented: a script in the documented folder runs.
 func TestFix067ScriptsWhereDocumented(t *testing.T) {
 	d, dir := inFolder(t)
+	told, err := d.parts.Bus.Subscribe(10)
+	if err != nil {
+		t.Fatal(err)
+	}
 	folder := filepath.Join(dir, api.ScriptDir)
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
@@ -113,6 +118,26 @@ func TestFix067ScriptsWhereDocumented(t *testing.T) {
 	r, err := d.Script(t.Context(), api.ScriptCommand{Name: "hello"})
 	if err != nil || r.Status != 3 || r.OK || r.Output != "hello from "+folder+"\n" {
 		t.Errorf("%+v, %v", r, err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "well"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := d.Script(t.Context(), api.ScriptCommand{Name: "well"}); err != nil || !r.OK {
+		t.Errorf("%+v, %v", r, err)
+	}
+	told.Close()
+	var ends []string
+	for {
+		d, err := told.Next(t.Context())
+		if err != nil {
+			break
+		}
+		if e := d.Event; e.Code != event.OperatorCommand.Code {
+			ends = append(ends, e.Code+" "+e.Fields["name"]+" "+e.Fields["outcome"])
+		}
+	}
+	if !slices.Equal(ends, []string{"script-failed hello exited with status 3", "script-done well exited with status 0"}) {
+		t.Errorf("told of %q", ends)
 	}
 	for name, want := range map[string]api.ErrorCode{"nosuch": api.NotFound, "../hello": api.BadRequest, "a/b": api.BadRequest, "..": api.BadRequest, ".hidden": api.BadRequest} {
 		if _, err := d.Script(t.Context(), api.ScriptCommand{Name: name}); api.CodeOf(err) != want {

@@ -121,6 +121,8 @@ var (
 var (
 	OperatorCommand = define("operator-command", Info, "Operator command", "{who}: {command}.")
 	OperatorNote    = define("operator-note", Info, "Note by the operator", "{text}")
+	ScriptDone      = define("script-done", Info, "A script that was asked for ended", "Script {name}, asked for by {who}, is done: it {outcome}.").legacy("trnsv/30")
+	ScriptFailed    = define("script-failed", Warning, "A script that was asked for failed", "Script {name}, asked for by {who}, has failed: it {outcome}.").legacy("trnsv/31")
 	TimeoutsNormal  = define("timeouts-normal", Info, "Timeouts are normal again", "Timeouts are as configured again.")
 	OperatorRefused = define("operator-refused", Warning, "Operator command refused", "{who}: {command} refused: {error}")
 )
