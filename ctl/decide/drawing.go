@@ -22,10 +22,12 @@ var groupStates = []struct {
 }
 
 // Drawing draws the life of a group from the table that the machine works by,
-// as Markdown: a diagram in Mermaid, the table, and what the states mean.
+// as Markdown: a diagram in Mermaid, the table, and what the states mean. It is the
+// chapter "groups" of the manual.
 func Drawing() string {
 	var b strings.Builder
-	b.WriteString("# The life of a group\n\nThis page is written from the table in the code; `go test ./ctl/decide -update` writes it anew.\n\n")
+	b.WriteString("# The life of a group\n\nDrawn from the table that the code works by. `shisa status` and the API say stopped for offline and started for online,\n" +
+		"and write the rest with a hyphen: start-failed.\n\n")
 	b.WriteString("```mermaid\nstateDiagram-v2\n    [*] --> offline\n")
 	for _, s := range groupStates {
 		next := transitions[s.state]

@@ -1,31 +1,6 @@
 package decide
 
-import (
-	"flag"
-	"os"
-	"testing"
-
-	"github.com/google/go-cmp/cmp"
-)
-
-var update = flag.Bool("update", false, "draw GROUPS.md anew")
-
-// TestDrawing: the drawing is that of the code.
-func TestDrawing(t *testing.T) {
-	const page = "GROUPS.md"
-	if *update {
-		if err := os.WriteFile(page, []byte(Drawing()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	drawn, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(drawn), Drawing()); d != "" {
-		t.Errorf("go test ./ctl/decide -run Drawing -update (-drawn +code):\n%s", d)
-	}
-}
+import "testing"
 
 // TestTransitions: every state is drawn, can be reached, left, and started or
 // stopped from again: no group is ever lost.

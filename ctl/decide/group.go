@@ -35,8 +35,8 @@ const (
 	repaired    groupEvent = "resource restarted"
 )
 
-// transitions is the whole life of a group, drawn in GROUPS.md. What does not stand here does not
-// happen: such an event leaves the group as it is.
+// transitions is the whole life of a group, drawn in the manual (chapter "groups"). What does not
+// stand here does not happen: such an event leaves the group as it is.
 var transitions = map[GroupState]map[groupEvent]GroupState{
 	GroupOffline:     {startAsked: GroupStarting},
 	GroupStarting:    {allStarted: GroupOnline, startFailed: GroupStartFailed, stopAsked: GroupStopping},
