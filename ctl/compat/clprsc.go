@@ -69,7 +69,7 @@ func (c *call) alone(s api.Status, name, verb string) error {
 	if verb == "-t" {
 		done, text = []api.State{api.Stopped, api.StartFailed}, "Resource %s is needed by %s, which would be stopped, too; if that is wanted, give -f."
 	}
-	others := slices.DeleteFunc(along(m.Resources, name, verb == "-t"), func(other string) bool {
+	others := slices.DeleteFunc(along(m, name, verb == "-t"), func(other string) bool {
 		r, _ := findResource(s, other)
 		return slices.Contains(done, r.State)
 	})
@@ -81,10 +81,10 @@ func (c *call) alone(s api.Status, name, verb string) error {
 
 // along lists the resources that go along with one: with a start all that it
 // needs, with a stop all that need it, directly or through others.
-func along(all []config.Resource, name string, stop bool) []string {
+func along(m *config.Model, name string, stop bool) []string {
 	next := map[string][]string{}
-	for i, r := range all {
-		for _, need := range needs(all[:i], r) {
+	for i, r := range m.Resources {
+		for _, need := range m.Needs(i) {
 			if stop {
 				next[need] = append(next[need], r.Name)
 			} else {
@@ -101,21 +101,6 @@ func along(all []config.Resource, name string, stop bool) []string {
 		}
 	}
 	return found[1:]
-}
-
-// needs lists what a resource depends on itself: what it names, or else all
-// before it in its group.
-func needs(before []config.Resource, r config.Resource) []string {
-	if r.DependsOn != nil {
-		return r.DependsOn
-	}
-	var names []string
-	for _, b := range before {
-		if b.Group == r.Group {
-			names = append(names, b.Name)
-		}
-	}
-	return names
 }
 
 func findResource(s api.Status, name string) (api.Resource, bool) {

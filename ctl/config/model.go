@@ -217,6 +217,22 @@ type Resource struct {
 	Line           int
 }
 
+// Needs lists what the resource at a place of Resources depends on itself: what
+// it names, or else all before it in its group.
+func (m *Model) Needs(at int) []string {
+	r := m.Resources[at]
+	if r.DependsOn != nil {
+		return r.DependsOn
+	}
+	var names []string
+	for _, b := range m.Resources[:at] {
+		if b.Group == r.Group {
+			names = append(names, b.Name)
+		}
+	}
+	return names
+}
+
 // A Monitor is one configured monitor.
 type Monitor struct {
 	Name     string

@@ -1,8 +1,6 @@
 package clpconf
 
 import (
-	"fmt"
-	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -22,10 +20,9 @@ type exporter struct {
 	stall *Node             // the monitor of user space; nil: none
 }
 
-// Export writes a configuration as a clp.conf with its scripts, which read gets
-// by their names beside the configuration. server is the name for a server that
-// the configuration does not name.
-func Export(m *config.Model, types config.Registry, server string, read func(name string) ([]byte, error)) (*Source, error) {
+// Export writes a configuration as a clp.conf with its scripts, which are in
+// from. server is the name for a server that the configuration does not name.
+func Export(m *config.Model, types config.Registry, server string, from Folder) (*Source, error) {
 	e := &exporter{types: types, m: m, root: &Node{Name: "root"}, files: map[string]string{}}
 	e.skeleton(server)
 	tables := m.Effective()
@@ -53,12 +50,8 @@ func Export(m *config.Model, types config.Registry, server string, read func(nam
 	// and each object, with one heartbeat a server.
 	e.root.set("webmgr/client/objectnumber", strconv.Itoa(4+1+len(m.Groups)+len(m.Resources)+len(e.root.child("monitor").objects())+1))
 	s := &Source{Name: m.Source, Files: map[string][]byte{FileName: e.root.Bytes()}}
-	for _, name := range slices.Sorted(maps.Keys(e.files)) {
-		data, err := read(e.files[name])
-		if err != nil {
-			return nil, fmt.Errorf("export %s: %w", e.files[name], err)
-		}
-		s.Files[name] = data
+	if err := s.copyFiles(e.files, from); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -277,7 +270,7 @@ func (e *exporter) resource(t config.Table) {
 		case k.Key == "comment":
 			e.comment(n, k.Text)
 		case k.Key == "depends_on":
-			e.needs(n, name, k.Text)
+			e.needs(n, name)
 		case kind == "exec" && (k.Key == "start_timeout" || k.Key == "stop_timeout"):
 			e.execTime(n, s, k.Text)
 		case k.Key == "start_anyway":
@@ -298,16 +291,8 @@ func (e *exporter) resource(t config.Table) {
 
 // needs writes what a resource depends on. With us no list means all that stand
 // before it, with the original none.
-func (e *exporter) needs(n *Node, name, text string) {
-	names := list(text)
-	if text == "" {
-		i := slices.IndexFunc(e.m.Resources, func(r config.Resource) bool { return r.Name == name })
-		for _, r := range e.m.Resources[:i] {
-			if r.Group == e.m.Resources[i].Group {
-				names = append(names, r.Name)
-			}
-		}
-	}
+func (e *exporter) needs(n *Node, name string) {
+	names := e.m.Needs(slices.IndexFunc(e.m.Resources, func(r config.Resource) bool { return r.Name == name }))
 	if len(names) == 0 {
 		names = []string{""}
 	}

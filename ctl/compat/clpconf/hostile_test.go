@@ -95,7 +95,7 @@ func TestExportCharset(t *testing.T) {
 		if m == nil {
 			t.Fatal(problems)
 		}
-		out, err := Export(m, registry, "server1", nil)
+		out, err := Export(m, registry, "server1", Folder{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -317,7 +317,7 @@ func FuzzImport(f *testing.F) {
 				t.Errorf("%s is not in the report", n.Path())
 			}
 		})
-		out, err := Export(m, registry, "s", func(string) ([]byte, error) { return nil, nil })
+		out, err := Export(m, registry, "s", Folder{Read: func(string) ([]byte, error) { return nil, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,14 +21,16 @@ type Options struct {
 // An importer turns a tree into a document.
 type importer struct {
 	Options
-	source *Source
-	root   *Node
-	server *Node // the one that is imported
-	doc    *document
-	files  map[string]File
-	fates  map[*Node]Item       // of nodes that were looked at
-	extra  []Item               // without a node of their own
-	names  map[string]*register // by kind
+	source  *Source
+	root    *Node
+	server  *Node // the one that is imported
+	doc     *document
+	files   map[string]File
+	folders []folder             // of the objects that are imported
+	kept    map[string]bool      // files of the source that are in files
+	fates   map[*Node]Item       // of nodes that were looked at
+	extra   []Item               // without a node of their own
+	names   map[string]*register // by kind
 }
 
 // Import turns a source into a configuration of ours.
@@ -37,7 +39,7 @@ func Import(s *Source, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	i := &importer{Options: o, source: s, root: tree, doc: &document{}, files: map[string]File{}, fates: map[*Node]Item{},
+	i := &importer{Options: o, source: s, root: tree, doc: &document{}, files: map[string]File{}, kept: map[string]bool{}, fates: map[*Node]Item{},
 		names: map[string]*register{}}
 	for kind, limit := range map[string]int{groupKind: config.MaxGroups, resourceKind: config.MaxResources, monitorKind: config.MaxMonitors} {
 		if n := count(tree, kind); n > limit {
@@ -75,6 +77,7 @@ func (i *importer) run() error {
 	i.groups()
 	i.resources()
 	i.monitors()
+	i.otherFiles()
 	i.extensions(i.root, func(name string) *table { return i.doc.table(name) })
 	slices.SortStableFunc(i.doc.tables, func(a, b *table) int { return cmp.Compare(rank(a), rank(b)) })
 	return nil

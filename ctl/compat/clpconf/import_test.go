@@ -158,7 +158,7 @@ func TestRoundTrip(t *testing.T) {
 // again exports a model and imports that.
 func again(t *testing.T, m *config.Model, r *Result) (*Result, string) {
 	t.Helper()
-	out, err := Export(m, registry, "server1", func(name string) ([]byte, error) { return r.Files[name].Data, nil })
+	out, err := Export(m, registry, "server1", Folder{Read: func(name string) ([]byte, error) { return r.Files[name].Data, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

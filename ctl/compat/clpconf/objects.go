@@ -3,8 +3,6 @@ package clpconf
 import (
 	"cmp"
 	"fmt"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -324,65 +322,4 @@ func (i *importer) rotation(t *table, n *Node, own []*param.Spec) {
 	default:
 		i.take(t, "log_rotate", `"1000000B"`, use)
 	}
-}
-
-// scripts takes over the files that an object names.
-func (i *importer) scripts(t *table, n *Node, dir folder, specs []*param.Spec) {
-	for _, s := range specs {
-		if s.IsFile && s.Alias != "" {
-			i.script(t, s.Name, i.find(n, s.Alias), dir)
-		}
-	}
-}
-
-// A folder is where the scripts of an object are: with the original's names in
-// the source, with ours in the result.
-type folder struct{ theirs, ours string }
-
-// folder returns the folder of an object, which begin has named, below another.
-func (i *importer) folder(kind string, n *Node, theirs, ours string) folder {
-	return folder{path.Join(scriptDir, theirs, n.Key), path.Join(scriptDir, ours, i.kind(kind).byNode[n])}
-}
-
-// script takes over one file. A relative path starts at the object's own folder.
-func (i *importer) script(t *table, name string, leaf *Node, dir folder) {
-	switch {
-	case leaf == nil:
-		return
-	case leaf.Text == "":
-		i.done(leaf, Mapped, t.label+"."+name, "empty")
-		return
-	case filepath.IsAbs(leaf.Text):
-		i.take(t, name, param.Literal(leaf.Text), leaf)
-		return
-	}
-	file := path.Join(dir.theirs, leaf.Text)
-	if !filepath.IsLocal(file) || !strings.HasPrefix(file, dir.theirs+"/") || strings.Count(dir.theirs, "/") != 2 || strings.ContainsFunc(file, func(r rune) bool { return r < ' ' || r == '\\' }) {
-		i.done(leaf, Invalid, t.label+"."+name, "this path leaves the folder of the scripts")
-		return
-	}
-	ours := path.Join(dir.ours, strings.TrimPrefix(file, dir.theirs+"/"))
-	i.keep(t, leaf, name, file, ours)
-	i.take(t, name, param.Literal(ours), leaf)
-}
-
-// keep adds a script to the files of the result, as ours. One that is missing is
-// replaced by one that fails and says why: what must run must not be forgotten.
-// Its exit status is that of a command that is not there, with which a monitor
-// could not look, and so recovers nothing.
-func (i *importer) keep(t *table, near *Node, name, file, ours string) {
-	if _, has := i.files[ours]; has {
-		return
-	}
-	data, has := i.source.Files[file]
-	if !has {
-		i.note(Attention, near, t.label+"."+name, "%s was not with the configuration: write it; what stands there fails", clip(file))
-		data = fmt.Appendf(nil, "#!/bin/sh\n# %s was not with the configuration that was imported.\n"+
-			"echo \"$0 was not with the imported configuration: write it\" >&2\nexit 127\n", path.Base(file))
-	}
-	if first, _, _ := strings.Cut(string(data), "\n"); strings.HasPrefix(first, "#!") && strings.HasSuffix(first, "\r") {
-		data = []byte(strings.ReplaceAll(string(data), "\r\n", "\n"))
-		i.note(Implied, near, t.label+"."+name, "%s: its lines ended as on Windows, with which it does not run here", clip(file))
-	}
-	i.files[ours] = File{data, true}
 }
