@@ -152,6 +152,22 @@ func TestJournalNextBootBecomesPrevious(t *testing.T) {
 	}
 }
 
+// TestJournalArmedBeforeTheStart: what is armed at once may be recorded before the start
+// of the service is. It belongs to this boot all the same, and not to the one before.
+func TestJournalArmedBeforeTheStart(t *testing.T) {
+	d := &memoryDisk{}
+	write(t, journalOn(d, "a"), aLife()...)
+	j := journalOn(d, "b")
+	write(t, j, Armed{Engines: []ArmedEngine{{Driver: "ipmi"}}}, Started{Version: "2"})
+	s := j.current()
+	if s.Current.Armed == nil || s.Current.Armed.Engines[0].Driver != "ipmi" || s.Current.Starts != 1 || s.Current.First.Boot != "b" {
+		t.Errorf("current %+v", s.Current)
+	}
+	if s.Previous == nil || s.Previous.Boot != "a" || s.Previous.Armed.Engines[0].Driver != "wdt" {
+		t.Errorf("previous %+v", s.Previous)
+	}
+}
+
 // states returns the content of the disk and the state after each record.
 func states(t testing.TB) (content []byte, ends []int, after []State) {
 	d := &memoryDisk{}

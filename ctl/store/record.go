@@ -148,7 +148,7 @@ func decode(payload []byte) (Stamp, Record, error) {
 // A State is what all records together say. It is a value: what it refers to
 // is not changed afterwards.
 type State struct {
-	Current  Run                        `json:"current"`            // the boot of the last Started
+	Current  Run                        `json:"current"`            // the boot of the last record of a run
 	Previous *Run                       `json:"previous,omitempty"` // the boot before; nil: none is known
 	Cells    map[string]json.RawMessage `json:"cells,omitempty"`
 	NextSeq  uint64                     `json:"next_seq"`
@@ -196,20 +196,28 @@ func (s State) with(at Stamp, r Record) State {
 	return s
 }
 
-func (r Started) apply(s *State, at Stamp) {
-	if at.Boot != s.Current.Boot {
-		if s.Current.Boot != "" {
-			old := s.Current
-			s.Previous = &old
-		}
-		s.Current = Run{Boot: at.Boot, First: at}
+// enter begins the run of another boot with its first record, whichever that is: what
+// is armed may be recorded before the start is.
+func (s *State) enter(at Stamp) {
+	if at.Boot == s.Current.Boot {
+		return
 	}
+	if s.Current.Boot != "" {
+		old := s.Current
+		s.Previous = &old
+	}
+	s.Current = Run{Boot: at.Boot, First: at}
+}
+
+func (r Started) apply(s *State, at Stamp) {
+	s.enter(at)
 	s.Current.Started = r
 	s.Current.Starts++
 	s.Current.Leaving = nil
 }
 
 func (r Intent) apply(s *State, at Stamp) {
+	s.enter(at)
 	s.NextID = max(s.NextID, r.ID+1)
 	kept := slices.Clone(s.Current.Intents)
 	kept = append(kept, Decided{Intent: r, At: at})
@@ -225,10 +233,14 @@ func (r Outcome) apply(s *State, _ Stamp) {
 	}
 }
 
-func (r Armed) apply(s *State, _ Stamp) { s.Current.Armed = &r }
+func (r Armed) apply(s *State, at Stamp) {
+	s.enter(at)
+	s.Current.Armed = &r
+}
 
 // apply keeps what was ordered, and when: the service's own stop is a part of it.
 func (r Leaving) apply(s *State, at Stamp) {
+	s.enter(at)
 	if r.How == "" {
 		s.Current.Leaving, s.Current.LeftAt = nil, Stamp{}
 		return
