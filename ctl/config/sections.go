@@ -146,7 +146,7 @@ func declareShutdown(m *Model, s *param.Set) {
 
 func declareLimiter(m *Model, s *param.Set) {
 	v := &m.Limiter
-	s.Bool(&v.Enabled, "enabled", true, "Limit machine-level actions; beyond the limit shisa only observes.")
+	s.Bool(&v.Enabled, "enabled", true, "Limit machine-level actions; beyond the limit none is taken.")
 	s.Int(&v.Max, "max", 3, 1, 99, "actions", "Machine-level actions without calm between.")
 	s.Duration(&v.Calm, "calm", time.Hour, 0, 30*day, "Running time without such an action that resets the count; 0s: only the operator does.")
 }

@@ -187,7 +187,7 @@ func problems(s *api.Status) []api.Problem {
 	}
 	add(s.Protection.State == api.Unprotected, api.LevelCritical, "keepalive", s.Protection.Summary, "shisa doctor")
 	add(s.Protection.State == api.Lesser, api.LevelWarning, "keepalive", s.Protection.Summary, "shisa doctor")
-	add(s.Limiter.Exhausted, api.LevelCritical, "limiter", "The limit of machine-level actions is reached: shisa only observes.", "shisa limiter reset")
+	add(s.Limiter.Exhausted, api.LevelCritical, "limiter", "The limit of machine-level actions is reached: none is taken any more.", "shisa limiter reset")
 	add(s.Store.JournalError != "", api.LevelError, "store", "State cannot be written: "+s.Store.JournalError, "free space on, or remount, "+s.Store.Dir)
 	add(s.Store.HistoryError != "", api.LevelWarning, "store", "History is not kept: "+s.Store.HistoryError, "")
 	add(s.Suppression.Suspended, api.LevelWarning, "", "Everything is suspended.", "shisa resume")

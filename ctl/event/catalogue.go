@@ -75,7 +75,7 @@ var (
 	WouldHave = define("would-have", Warning, "Would have acted",
 		"Observing only: would have taken action {action} for {name}: {reason}").mend(`set mode = "protect" when you trust the decisions`)
 	LimitReached = define("reboot-limit", Critical, "Reboot limit reached",
-		"{count} machine-level actions without {window} of calm between: no more are taken, shisa observes only.").legacy("rm/100").mend("mend the cause, then: shisa limiter reset")
+		"{count} machine-level actions without {window} of calm between: no more are taken.").legacy("rm/100").mend("mend the cause, then: shisa limiter reset")
 	ActionIntent   = define("action-intent", Critical, "Acting on the machine", "Action {action} on the machine follows: {reason}")
 	ActionFailed   = define("action-failed", Error, "Action did not succeed", "Action {action} did not succeed: {error}. Next: {next}.")
 	ActionVoided   = define("action-voided", Info, "Action not needed any more", "Action {action} for {name} is not taken: its condition no longer holds.")
