@@ -101,11 +101,11 @@ func (s *System) settle(ctx context.Context) error {
 		return fmt.Errorf("wait for the end of the start: %w\n%s", err, tail(s.Console(), 15))
 	}
 	if state := strings.TrimSpace(r.Stdout); state != "running" {
-		failed, err := s.Run(ctx, "systemctl", "--failed", "--no-legend", "--plain")
+		failed, err := s.Sh(ctx, "systemctl --failed --no-legend --plain; journalctl -b --no-pager -o short-monotonic -p warning -n 40")
 		if err != nil {
 			return err
 		}
-		return fmt.Errorf("the system is %s: %s", state, failed.Stdout)
+		return fmt.Errorf("the system is %s: %s", state, failed)
 	}
 	return nil
 }
