@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // FileName is the name of the configuration in its folder.
@@ -28,9 +29,10 @@ const (
 // A Source is a configuration with its scripts, by names relative to its folder
 // with slashes: "clp.conf", "scripts/failover1/exec/start.sh".
 type Source struct {
-	Name  string // for messages
-	Files map[string][]byte
-	size  int64
+	Name    string // for messages
+	Files   map[string][]byte
+	size    int64
+	charset string // of clp.conf, once that is read
 }
 
 // Open reads a folder that holds clp.conf, such a file with the scripts beside
@@ -43,15 +45,11 @@ func Open(name string) (*Source, error) {
 	s := &Source{Name: name, Files: map[string][]byte{}}
 	switch {
 	case info.IsDir():
-		err = s.folder(os.DirFS(name), FileName)
+		err = s.folder(name, FileName)
 	case isZip(name):
 		err = s.archive(name)
 	default:
-		var data []byte
-		if data, err = readLimited(name); err == nil {
-			s.Files[FileName] = data
-			err = s.scripts(os.DirFS(filepath.Dir(name)))
-		}
+		err = s.folder(filepath.Dir(name), filepath.Base(name))
 	}
 	if err == nil && s.Files[FileName] == nil {
 		err = fmt.Errorf("there is no %s in it", FileName)
@@ -90,40 +88,63 @@ func limited(r io.Reader) ([]byte, error) {
 	return b, err
 }
 
-// folder reads a folder on disk.
-func (s *Source) folder(dir fs.FS, conf string) error {
-	f, err := dir.Open(conf)
+// folder reads a configuration on disk with the scripts beside it.
+func (s *Source) folder(dir, conf string) error {
+	data, err := readLimited(filepath.Join(dir, conf))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // which Open reports
 	}
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if s.Files[FileName], err = limited(f); err != nil {
-		return err
-	}
-	return s.scripts(dir)
+	s.takeConf(data)
+	return s.scripts(filepath.Join(dir, scriptDir))
 }
 
-// scripts reads the folder of scripts; there need not be one. Links are not
-// followed: what is imported is in the folder.
-func (s *Source) scripts(dir fs.FS) error {
-	err := fs.WalkDir(dir, scriptDir, func(name string, e fs.DirEntry, err error) error {
+// takeConf takes the configuration itself. What is wrong with it is for the
+// import to say.
+func (s *Source) takeConf(data []byte) {
+	s.Files[FileName] = data
+	_, s.charset, _ = decode(data)
+}
+
+// scripts reads the folder of scripts; there need not be one. Links in it are
+// not followed: what is imported is in the folder.
+func (s *Source) scripts(dir string) error {
+	top, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(top, func(file string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
-		f, err := dir.Open(name)
+		f, err := os.Open(file)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		return s.take(name, f)
+		return s.take(scriptDir+s.fileName(strings.TrimPrefix(file, top)), f)
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+}
+
+// fileName returns the name of a file as UTF-8. Neither disks nor archives say
+// what it is written in: probably what clp.conf is, or what Windows has.
+func (s *Source) fileName(raw string) string {
+	if utf8.ValidString(raw) {
+		return raw
 	}
-	return err
+	for _, name := range []string{s.charset, "Shift_JIS", "EUC-JP", "GB2312"} {
+		if set := charsets[strings.ToLower(name)]; set != nil {
+			if text, err := decodeAs([]byte(raw), set, name); err == nil {
+				return text
+			}
+		}
+	}
+	return strings.ToValidUTF8(raw, "?")
 }
 
 // take adds one file within the limits.
@@ -153,14 +174,21 @@ func (s *Source) archive(name string) error {
 	if len(z.File) > fileLimit {
 		return fmt.Errorf("more than %d files", fileLimit)
 	}
-	top, err := root(z.File)
-	if err != nil {
+	conf, top, err := s.root(z.File)
+	if err != nil || conf == nil {
 		return err
 	}
+	if err := s.entry(FileName, conf); err != nil {
+		return err
+	}
+	s.takeConf(s.Files[FileName])
 	for _, f := range z.File {
-		file, _ := entryName(f)
+		file, err := s.entryName(f)
+		if err != nil {
+			return err
+		}
 		file, below := strings.CutPrefix(file, top)
-		if !below || !f.Mode().IsRegular() || file != FileName && !strings.HasPrefix(file, scriptDir+"/") {
+		if !below || !f.Mode().IsRegular() || f == conf || file != FileName && !strings.HasPrefix(file, scriptDir+"/") {
 			continue
 		}
 		if err := s.entry(file, f); err != nil {
@@ -181,8 +209,8 @@ func (s *Source) entry(name string, f *zip.File) error {
 
 // entryName returns the name of an entry with slashes; archives made on Windows
 // have the others.
-func entryName(f *zip.File) (string, error) {
-	name := strings.TrimSuffix(strings.ReplaceAll(f.Name, `\`, "/"), "/")
+func (s *Source) entryName(f *zip.File) (string, error) {
+	name := strings.TrimSuffix(strings.ReplaceAll(s.fileName(f.Name), `\`, "/"), "/")
 	if name == "" {
 		return "", nil
 	}
@@ -195,17 +223,16 @@ func entryName(f *zip.File) (string, error) {
 	return name, nil
 }
 
-// root finds the folder in an archive that holds clp.conf: none, or one.
-func root(files []*zip.File) (string, error) {
-	found, top := false, ""
+// root finds clp.conf in an archive, and the folder that it is in: none, or one.
+func (s *Source) root(files []*zip.File) (conf *zip.File, top string, err error) {
 	for _, f := range files {
-		name, err := entryName(f)
+		name, err := s.entryName(f)
 		if err != nil {
-			return "", err
+			return nil, "", err
 		}
-		if dir, base := path.Split(name); base == FileName && strings.Count(dir, "/") <= 1 && (!found || dir == "") {
-			found, top = true, dir
+		if dir, base := path.Split(name); base == FileName && f.Mode().IsRegular() && strings.Count(dir, "/") <= 1 && (conf == nil || dir == "" && top != "") {
+			conf, top = f, dir
 		}
 	}
-	return top, nil
+	return conf, top, nil
 }
