@@ -75,7 +75,7 @@ func (c *call) chosen(s api.Status) ([]api.Monitor, error) {
 	case len(found) > 0:
 		return found, nil
 	case implied && name == w.Name:
-		return nil, badStatus.say(name + " guards user space and cannot be held by itself.")
+		return nil, badStatus.say(name + " guards user space: it has no counters and cannot be held by itself.")
 	case c.given.has("-m"):
 		return nil, noName.say("Specify a valid monitor resource name in the cluster.")
 	}

@@ -24,7 +24,11 @@ func runResource(c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := c.status()
+	ask := c.overview
+	if verb == "-v" {
+		ask = c.status
+	}
+	s, err := ask()
 	if err != nil {
 		return err
 	}
