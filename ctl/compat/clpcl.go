@@ -3,6 +3,7 @@ package compat
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -36,7 +37,7 @@ func runCluster(c *call) error {
 	if err != nil {
 		return err
 	}
-	s, down := c.client.Overview(c.ctx)
+	s, down := c.soon(c.client.Overview)
 	server := s.Server
 	if down != nil {
 		if server, err = os.Hostname(); err != nil {
@@ -97,7 +98,8 @@ func (c *call) service(verb string, down error, wait time.Duration) error {
 		fmt.Fprintln(c.err, "This service is a part of the daemon and runs as long as it does: nothing to do.")
 		return nil
 	}
-	running := down == nil || api.CodeOf(down) == api.NotReady
+	hangs := errors.Is(down, context.DeadlineExceeded) && c.ctx.Err() == nil
+	running := down == nil || hangs || api.CodeOf(down) == api.NotReady
 	if !running && api.CodeOf(down) != api.Unreachable {
 		return down
 	}

@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -50,6 +51,7 @@ type call struct {
 	client *client.Client
 	units  units
 	given  given
+	answer time.Duration // longest wait for a snapshot; 0: answerTime
 	out    io.Writer
 	err    io.Writer
 }

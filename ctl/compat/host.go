@@ -1,11 +1,13 @@
 package compat
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"shisa/ctl/api"
 )
@@ -18,11 +20,27 @@ func (c *call) overview() (api.Status, error) { return c.checked(c.client.Overvi
 func (c *call) status() (api.Status, error) { return c.checked(c.client.Status) }
 
 func (c *call) checked(ask func(context.Context) (api.Status, error)) (api.Status, error) {
-	s, err := ask(c.ctx)
+	s, err := c.soon(ask)
 	if err != nil {
 		return s, err
 	}
 	return s, c.here(s.Server)
+}
+
+// answerTime is how long the daemon may take to say how it is, with thousands of
+// monitors on a machine that hardly gets on. One that takes longer hangs.
+const answerTime = 30 * time.Second
+
+// soon asks for a snapshot. The error of a daemon that hangs is
+// context.DeadlineExceeded.
+func (c *call) soon(ask func(context.Context) (api.Status, error)) (api.Status, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, cmp.Or(c.answer, answerTime))
+	defer cancel()
+	s, err := ask(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return s, err
 }
 
 // here checks that -h, if given, names this server: by its name in the

@@ -1,15 +1,18 @@
 package compat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"shisa/ctl/api"
 	"shisa/ctl/api/apitest"
+	"shisa/ctl/client"
 )
 
 func TestClusterCommand(t *testing.T) {
@@ -60,6 +63,36 @@ func TestClusterCommand(t *testing.T) {
 				t.Errorf("%+v, asked %v", r, u.asked)
 			}
 		})
+	}
+}
+
+// TestHanging: a daemon that hangs does not make commands hang, and can be
+// stopped: systemd ends it.
+func TestHanging(t *testing.T) {
+	socket := apitest.Serve(t, &apitest.Fake{StatusFunc: func(ctx context.Context) (api.Status, error) {
+		<-ctx.Done()
+		return api.Status{}, ctx.Err()
+	}})
+	for _, c := range []struct {
+		words string
+		code  int
+		asked []string
+	}{
+		{"clpcl -t", 0, []string{"stop shisad.service"}},
+		{"clpcl -r", 0, []string{"stop shisad.service", "start shisad.service"}},
+		{"clpcl -s", codes[badStatus], nil},
+		{"clpcl --suspend", codes[timeout], nil},
+		{"clpstat", codes[timeout], nil},
+		{"clpgrp -s shop", codes[timeout], nil},
+	} {
+		var out, errOut bytes.Buffer
+		u, daemon := &services{}, client.New(socket)
+		words := strings.Fields(c.words)
+		code := run(call{ctx: t.Context(), client: daemon, units: u, out: &out, err: &errOut, answer: 50 * time.Millisecond}, words[0], words[1:])
+		daemon.Close()
+		if code != c.code || !slices.Equal(u.asked, c.asked) {
+			t.Errorf("%s: code %d, asked %v, %q, %q", c.words, code, u.asked, out.String(), errOut.String())
+		}
 	}
 }
 
