@@ -145,8 +145,10 @@ func (r Request) Check(i Info) error {
 		return fmt.Errorf("%s has no pretimeout %s; it has: %s", i, r.Pretimeout, List(append([]Pretimeout{NoPretimeout}, i.Pretimeouts...)))
 	case r.Before < 0 || r.Before >= r.Timeout:
 		return fmt.Errorf("pretimeout %v must come before the timeout %v", r.Before, r.Timeout)
-	case i.MinTimeout > 0 && r.Timeout < i.MinTimeout, i.MaxTimeout > 0 && r.Timeout > i.MaxTimeout:
-		return fmt.Errorf("timeout %v is outside what %s can do: %v to %v", r.Timeout, i, i.MinTimeout, i.MaxTimeout)
+	case i.MinTimeout > 0 && r.Timeout < i.MinTimeout:
+		return fmt.Errorf("timeout %v is less than %s can do: %v", r.Timeout, i, i.MinTimeout)
+	case i.MaxTimeout > 0 && r.Timeout > i.MaxTimeout:
+		return fmt.Errorf("timeout %v is more than %s can do: %v", r.Timeout, i, i.MaxTimeout)
 	}
 	return nil
 }
