@@ -236,14 +236,14 @@ func (m *Machine) stopUnits(u *unit) {
 }
 
 func (in Hold) apply(m *Machine) {
-	d := event.MonitorResumed
+	d, all := event.MonitorResumed, event.AllResumed
 	if in.On {
-		d = event.MonitorSuspended
+		d, all = event.MonitorSuspended, event.AllSuspended
 	}
 	m.allWatches = true
 	if in.Monitor == "" {
 		m.allHeld = in.On
-		m.emit(d, "monitor/*", "reason", "requested by "+in.By)
+		m.emit(all, "", "reason", "requested by "+in.By)
 	} else if w := m.watchNamed[in.Monitor]; w != nil && w.held != in.On {
 		w.held = in.On
 		m.emit(d, w.subject(), "reason", "requested by "+in.By)

@@ -40,6 +40,8 @@ var (
 	MonitorSlow      = define("monitor-slow", Warning, "Probe is slow", "Monitor {name} took {took} of {timeout}.").legacy("rm/71")
 	MonitorSuspended = define("monitor-suspended", Info, "Monitor suspended", "Monitor {name} is suspended: {reason}.").legacy("rm/29")
 	MonitorResumed   = define("monitor-resumed", Info, "Monitor resumed", "Monitor {name} is resumed.").legacy("rm/30")
+	AllSuspended     = define("all-suspended", Warning, "Everything is suspended", "Every monitor is suspended, {reason}: nothing is probed or recovered; the countdown stays armed.").mend("shisa resume")
+	AllResumed       = define("all-resumed", Info, "Everything is resumed", "Every monitor is resumed, {reason}.")
 	DummyFailure     = define("dummy-failure", Warning, "Dummy failure", "Dummy failure of monitor {name}: {state}.").legacy("rm/180")
 )
 
