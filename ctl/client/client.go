@@ -30,14 +30,19 @@ const DefaultSocket = "/run/shisa/api.sock"
 // dialTime is how long connecting may take: the daemon is on this machine.
 const dialTime = 3 * time.Second
 
+// patience is how long an answer may take before the daemon has to show that it answers
+// at all, and how long that may take.
+const patience = 10 * time.Second
+
 // answerLimit bounds an answer in bytes: 16 384 monitors of 1 KiB, twice over.
 const answerLimit = 32 << 20
 
 // A Client is a caller of one daemon; safe for use by many goroutines. Its
 // errors are of type *api.Error.
 type Client struct {
-	socket string
-	http   *http.Client
+	socket   string
+	http     *http.Client
+	patience time.Duration
 }
 
 // New returns a client for the socket; empty: DefaultSocket. It does not
@@ -47,7 +52,7 @@ func New(socket string) *Client {
 		socket = DefaultSocket
 	}
 	dialer := &net.Dialer{Timeout: dialTime}
-	return &Client{socket, &http.Client{Transport: &http.Transport{
+	return &Client{socket: socket, patience: patience, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		},
@@ -218,24 +223,81 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	if body != nil {
 		r = bytes.NewReader(body)
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
 	req, err := http.NewRequestWithContext(ctx, method, "http://shisad/", r)
 	if err != nil {
+		cancel(nil)
 		return nil, api.Errorf(api.BadRequest, "%v", err)
 	}
 	req.URL = &target // as it is: names are escaped already
+	answered := make(chan struct{})
+	go c.doubt(ctx, answered, cancel)
 	answer, err := c.http.Do(req)
+	close(answered)
 	if err != nil {
+		if errors.Is(context.Cause(ctx), errHangs) {
+			err = context.DeadlineExceeded
+		}
+		cancel(nil)
 		return nil, c.unreachable(err)
 	}
 	if answer.StatusCode == http.StatusOK {
-		return answer.Body, nil
+		return answerBody{answer.Body, cancel}, nil
 	}
+	defer cancel(nil)
 	defer answer.Body.Close()
 	e := new(api.Error)
 	if err := json.NewDecoder(io.LimitReader(answer.Body, answerLimit)).Decode(e); err != nil || e.Code == "" {
 		return nil, api.Errorf(api.Internal, "shisad answered %s", answer.Status)
 	}
 	return nil, e
+}
+
+// An answerBody ends the context of its request when it is closed.
+type answerBody struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+// Close implements io.Closer.
+func (b answerBody) Close() error {
+	defer b.cancel(nil)
+	return b.ReadCloser.Close()
+}
+
+var errHangs = errors.New("the daemon hangs")
+
+// doubt gives up a request when the daemon does not answer another one, either: it may
+// be stopped, or hang. Some commands take as long as what they wait for.
+func (c *Client) doubt(ctx context.Context, answered <-chan struct{}, giveUp context.CancelCauseFunc) {
+	for {
+		select {
+		case <-answered:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(c.patience):
+		}
+		if err := c.alive(ctx); err != nil && ctx.Err() == nil {
+			giveUp(errHangs)
+			return
+		}
+	}
+}
+
+// alive asks for something that is not there; any answer will do.
+func (c *Client) alive(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://shisad/v1/alive", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
 }
 
 // unreachable says what to do about a daemon that does not answer.

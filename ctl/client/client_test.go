@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -134,6 +136,46 @@ func TestUnreachable(t *testing.T) {
 	}
 	if _, err := os.Stat(dead); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestHangs: a daemon that takes connections and never answers, as one that was stopped
+// does, is given up; one that takes long over a command is waited for.
+func TestHangs(t *testing.T) {
+	stopped := filepath.Join(t.TempDir(), "stopped")
+	l, err := net.Listen("unix", stopped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := New(stopped)
+	c.patience = 20 * time.Millisecond
+	if _, err := c.Status(t.Context()); api.CodeOf(err) != api.Unreachable || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("got %v", err)
+	}
+
+	busy := filepath.Join(t.TempDir(), "busy")
+	if l, err = net.Listen("unix", busy); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan struct{}, 100)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/alive" {
+			asked <- struct{}{}
+			http.NotFound(w, r)
+			return
+		}
+		for range 3 { // it has shown three times that it lives
+			<-asked
+		}
+		_, _ = w.Write([]byte("{}"))
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	c = New(busy)
+	c.patience = 20 * time.Millisecond
+	if _, err := c.Status(t.Context()); err != nil {
+		t.Errorf("one that takes long: %v", err)
 	}
 }
 
