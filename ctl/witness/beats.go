@@ -29,7 +29,10 @@ func (w *Witness) missed(m beats.Miss) {
 	w.mu.Lock()
 	maps.DeleteFunc(w.told, func(_ slotKey, at time.Time) bool { return now.Sub(at) >= quietFor })
 	_, quiet := w.told[key]
-	quiet = quiet || m.Guest && !w.misses.take(now) // any process may have one
+	if !quiet && m.Guest && !w.misses.take(now) { // any process may have one
+		w.misses.hold(now)
+		quiet = true
+	}
 	if !quiet {
 		w.told[key], w.missing[key] = now, missing{m, now}
 	}

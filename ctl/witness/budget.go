@@ -9,7 +9,7 @@ import (
 // has the others. A machine that is merely busy, or somebody who means to, would
 // otherwise fill the history.
 const (
-	mostTold   = 16
+	mostTold   = 32
 	toldWithin = 10 * time.Minute
 )
 
@@ -20,15 +20,14 @@ type budget struct {
 	since time.Time   // the first of them
 }
 
-// take reports whether one more may be told of, and counts it.
+// take reports whether one more may be told of, and counts it as told.
 func (b *budget) take(now time.Time) bool {
 	b.told = slices.DeleteFunc(b.told, func(t time.Time) bool { return now.Sub(t) >= toldWithin })
-	if len(b.told) < mostTold {
-		b.told = append(b.told, now)
-		return true
+	if len(b.told) >= mostTold {
+		return false
 	}
-	b.hold(now)
-	return false
+	b.told = append(b.told, now)
+	return true
 }
 
 // hold counts one that is not told of.

@@ -29,18 +29,26 @@ func (e *episodes) begin() { e.look++ }
 
 // add notes what was found and reports whether it is to be announced.
 func (e *episodes) add(key, subject string, lasted time.Duration, now time.Time) bool {
-	if was := e.live[key]; was != nil {
-		was.lasted, was.look = lasted, e.look
+	is, known := e.live[key]
+	if !known {
+		is = &episode{subject: subject}
+		e.live[key] = is
+	}
+	is.lasted, is.look = lasted, e.look
+	switch {
+	case is.told:
 		return false
-	}
-	is := &episode{subject: subject, lasted: lasted, look: e.look}
-	e.live[key] = is
-	if e.told >= mostEpisodes {
-		e.hold(now)
-	} else if is.told = e.take(now); is.told {
+	case e.told < mostEpisodes && e.take(now):
+		if known {
+			e.held = max(0, e.held-1) // there is room for it, after all
+		}
+		is.told = true
 		e.told++
+		return true
+	case !known:
+		e.hold(now)
 	}
-	return is.told
+	return false
 }
 
 // end finishes the look and returns the announced episodes that are over.

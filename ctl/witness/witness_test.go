@@ -164,7 +164,7 @@ func TestEpisodesAreBounded(t *testing.T) {
 func TestFindingsAreBounded(t *testing.T) {
 	w, h := quiet(t)
 	e, symbols, begin := newEpisodes(), new(stall.Symbols), time.Now()
-	for s := range int(toldWithin/time.Second) + 60 {
+	for s := range int(toldWithin/time.Second) + 120 {
 		now := begin.Add(time.Duration(s) * time.Second)
 		var stalled []stall.Task
 		if s%2 == 0 { // another task each time
