@@ -23,7 +23,7 @@ type Result struct {
 	WaitedMS   int64    `json:"waited_ms"`             // the host kept the guest's CPUs waiting, from the strike on
 	Cause      string   `json:"cause,omitempty"`       // that shisa named
 	Reason     string   `json:"reason,omitempty"`      // why it did not pass
-	Again      string   `json:"again,omitempty"`       // why a first try did not come to the strike; empty: there was none
+	Again      string   `json:"again,omitempty"`       // why a first try did not count: it did not come to the strike, or the host starved it; empty: there was none
 	Events     []string `json:"events"`                // with the time since the strike
 	TookMS     int64    `json:"took_ms"`
 }

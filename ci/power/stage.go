@@ -116,15 +116,22 @@ func (s *stage) up(ctx context.Context) error {
 //
 // An emulated guest hangs now and then before anything was done to it; then the case
 // is played once more with a new one, and the result says so. What goes wrong from
-// the strike on counts at once, and so does a reset that nobody asked for.
+// the strike on counts at once, and so does a reset that nobody asked for, unless the
+// host kept the guest waiting for so long that its countdown was right to fire.
 func (s *stage) run(ctx context.Context, c Case) Result {
 	res, struck := s.try(ctx, c)
-	if res.Pass || struck || ctx.Err() != nil || s.broken[c.Engine.Name] != nil {
+	if res.Pass || struck && !starved(c, res) || ctx.Err() != nil || s.broken[c.Engine.Name] != nil {
 		return res
 	}
 	again, _ := s.try(ctx, c)
 	again.Again = res.Reason
 	return again
+}
+
+// starved reports whether the host took so much of the guest's time that nothing follows
+// from what became of a case in which nothing was to happen.
+func starved(c Case, r Result) bool {
+	return !c.Fault.Reset && time.Duration(r.WaitedMS)*time.Millisecond >= stallTimeout/2
 }
 
 // try runs the case and says whether it came to the strike, or to a reset.
