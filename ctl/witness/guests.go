@@ -39,7 +39,8 @@ type guests struct {
 	mu    sync.Mutex
 	slots map[int]*guest
 	cells []cell
-	file  int // descriptor of the cells, to be passed on
+	file  int           // descriptor of the cells, to be passed on
+	came  chan struct{} // somebody has come: who judges is to look sooner
 }
 
 // A cell is one beat in the array, as bpf/src/records.h has it.
@@ -193,6 +194,10 @@ func (g *guests) settle(id proc.ID, root bool, name string) (int, error) {
 			}
 		}
 		g.slots[i] = one
+		select {
+		case g.came <- struct{}{}:
+		default: // it is about to look anyway
+		}
 		return i, nil
 	}
 	return 0, errNoCell
@@ -240,7 +245,13 @@ func (g *guests) sweep(ctx context.Context, judge bool) {
 		}
 		return sweepEvery
 	}
-	for tick.Wait(ctx, every()) {
+	for {
+		select {
+		case <-time.After(tick.Next(every())):
+		case <-g.came:
+		case <-ctx.Done():
+			return
+		}
 		for _, m := range g.look(time.Duration(beat.Now()), judge) {
 			g.witness.missed(m)
 		}

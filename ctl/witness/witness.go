@@ -75,7 +75,7 @@ func New(o Options) *Witness {
 	w := &Witness{o: o, settings: o.Settings.whole(), missing: map[slotKey]missing{}, told: map[slotKey]time.Time{},
 		store: store{dir: o.StateDir, boot: o.Boot}}
 	w.blame = blamer{dir: o.StateDir, boot: o.Boot, program: o.Program, log: o.Log, again: make(chan struct{}, 1)}
-	w.guests = guests{witness: w, slots: map[int]*guest{}}
+	w.guests = guests{witness: w, slots: map[int]*guest{}, came: make(chan struct{}, 1)}
 	w.state = []api.Check{{Area: "eBPF", Name: "witnesses", Level: api.LevelOK, Text: "being loaded"}}
 	return w
 }
