@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,7 +46,19 @@ func run(args []string) error {
 	return errors.New("usage: hurt spin CPU PRIORITY SECONDS | read DISK | ignore-term")
 }
 
+// unpreempted is the environment in which Go's runtime does not interrupt a loop
+// (runtime, "Environment Variables"): it would park the thread, and hand its processor
+// to one of ordinary priority, which gets none here.
+const unpreempted = "GODEBUG=asyncpreemptoff=1"
+
 func spin(cpu, priority int, d time.Duration) error {
+	if !slices.Contains(os.Environ(), unpreempted) {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		return unix.Exec(self, os.Args, append(os.Environ(), unpreempted))
+	}
 	runtime.LockOSThread()
 	// First, for there it may never come to it.
 	if priority > 0 {
@@ -59,9 +72,19 @@ func spin(cpu, priority int, d time.Duration) error {
 	if err := unix.SchedSetaffinity(0, &one); err != nil {
 		return fmt.Errorf("stay on CPU %d: %w", cpu, err)
 	}
-	for end := time.Now().Add(d); time.Now().Before(end); {
-	}
+	const sample = 20_000_000
+	begin := time.Now()
+	burn(sample)
+	burn(uint64(sample * (d.Seconds() / time.Since(begin).Seconds())))
 	return nil
+}
+
+// burn counts down, and calls nothing that Go's scheduler could preempt.
+//
+//go:nosplit
+func burn(n uint64) {
+	for ; n > 0; n-- {
+	}
 }
 
 func read(disk string) error {
