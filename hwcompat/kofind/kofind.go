@@ -136,7 +136,7 @@ func (f *finder) judge(file string, way Way) {
 	built, flags, _ := strings.Cut(info.vermagic, " ")
 	switch {
 	case info.vermagic == "": // compressed; the kernel will judge
-	case way == Weak && !slices.Contains(strings.Fields(flags), "modversions"):
+	case way == Weak && built != f.release && !slices.Contains(strings.Fields(flags), "modversions"):
 		f.reject(file, "built for "+built+" without symbol versions, so the kernel takes it for that release only")
 		return
 	case way != Weak && built != f.release:

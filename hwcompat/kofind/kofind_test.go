@@ -108,6 +108,14 @@ func TestFind(t *testing.T) {
 			nil, "without symbol versions", "shisa-dkms",
 		},
 		{
+			"weak-modules without symbol versions, for this very release", el9,
+			fstest.MapFS{
+				"lib/modules/" + el9 + "/weak-updates/clpka.ko": link("../../other/extra/clpka.ko"),
+				"lib/modules/other/extra/clpka.ko":              file(module(el9+" SMP mod_unload ", false)),
+			},
+			[]string{"weak-modules /lib/modules/" + el9 + "/weak-updates/clpka.ko unsigned"}, "installed for other", "",
+		},
+		{
 			"a link into nothing", el9,
 			fstest.MapFS{"lib/modules/" + el9 + "/weak-updates/clpka.ko": link("../../gone/extra/clpka.ko")},
 			nil, "its target is gone: ../../gone/extra/clpka.ko", "shisa-dkms",
