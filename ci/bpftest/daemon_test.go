@@ -267,7 +267,7 @@ func (d guestDaemon) trace() {
 // beats, it has noted when each was missed, by itself.
 func (d guestDaemon) stopped() {
 	d.Helper()
-	if !strings.Contains(d.sh("shisa doctor"), "arm_syscall (timer") {
+	if !strings.HasPrefix(d.doctor()["beats timer"], "arm_syscall ") {
 		d.Log("no timer in this kernel judges the beats")
 		return
 	}
