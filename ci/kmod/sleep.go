@@ -69,7 +69,7 @@ func kexec(ctx context.Context, r *rig, g *vm.Guest) (result, error) {
 	if err := sendKernel(ctx, r, g); err != nil {
 		return result{}, err
 	}
-	s, err := hold(ctx, g, timeout)
+	s, err := hold(ctx, g, 5*timeout) // a busy host takes long to load the second kernel
 	if err != nil {
 		return result{}, err
 	}
