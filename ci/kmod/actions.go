@@ -53,7 +53,7 @@ func warned(ctx context.Context, _ *rig, g *vm.Guest) (result, error) {
 		return result{}, err
 	}
 	res, err := s.want(ctx, 2*soon, panicked, vm.KindReset)
-	if strings.HasPrefix(res.seen, vm.KindReset+"/") && res.lateness <= 2*soon {
+	if strings.HasPrefix(res.seen, vm.KindReset) && res.lateness <= 2*soon {
 		return res, nil
 	}
 	return res, err

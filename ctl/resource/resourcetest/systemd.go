@@ -3,6 +3,7 @@ package resourcetest
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,7 +95,9 @@ func startBus(t *testing.T) (address string) {
 	}
 	t.Cleanup(func() { p.Stop(); p.Wait() })
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(socket); err == nil {
+		// The file is there before anybody listens.
+		if c, err := net.Dial("unix", socket); err == nil {
+			_ = c.Close()
 			return "unix:path=" + socket
 		}
 		if time.Now().After(deadline) {
