@@ -11,8 +11,11 @@ import (
 func TestOnly(t *testing.T) {
 	kernel := openKernel(t)
 	only, err := kernel.Only()
+	if kernel.loaded.Map("ignored") == nil {
+		t.Skip("no ring buffer in this kernel: ", err)
+	}
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	c := watch(t, kernel)
 	end := func(cmd *exec.Cmd) int {
@@ -35,7 +38,7 @@ func TestOnly(t *testing.T) {
 	only.Set(twice.Process.Pid, false)
 
 	gone := end(ignored)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // long enough for a reader that was woken
 	if heard(gone) {
 		t.Error("the death of an ignored process woke the reader")
 	}
