@@ -3,6 +3,7 @@
 //	hurt spin CPU PRIORITY SECONDS   takes one CPU, in real time if PRIORITY is above 0
 //	hurt read DISK                   reads one block, past the page cache
 //	hurt ignore-term                 does not stop when asked to
+//	hurt ping DEVICE                 pings the watchdog that somebody has open, whatever happens
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -42,8 +44,10 @@ func run(args []string) error {
 		signal.Ignore(unix.SIGTERM)
 		time.Sleep(time.Hour)
 		return nil
+	case len(args) == 2 && args[0] == "ping":
+		return ping(args[1])
 	}
-	return errors.New("usage: hurt spin CPU PRIORITY SECONDS | read DISK | ignore-term")
+	return errors.New("usage: hurt spin CPU PRIORITY SECONDS | read DISK | ignore-term | ping DEVICE")
 }
 
 // unpreempted is the environment in which Go's runtime does not interrupt a loop
@@ -100,4 +104,43 @@ func read(disk string) error {
 		return fmt.Errorf("read %s: %w", disk, err)
 	}
 	return nil
+}
+
+// ping keeps a countdown from running out, as a keeper would that judges nothing.
+func ping(device string) error {
+	fd, err := borrow(device)
+	if err != nil {
+		return fmt.Errorf("borrow %s: %w", device, err)
+	}
+	for {
+		if _, err := unix.Write(fd, []byte{0}); err != nil {
+			return fmt.Errorf("ping %s: %w", device, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// borrow returns a descriptor for the file that another process has open.
+func borrow(name string) (int, error) {
+	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		return 0, err
+	}
+	for _, link := range links {
+		to, err := os.Readlink(link)
+		if err != nil || to != name {
+			continue
+		}
+		var pid, fd int
+		if _, err := fmt.Sscanf(link, "/proc/%d/fd/%d", &pid, &fd); err != nil {
+			return 0, err
+		}
+		pidfd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { _ = unix.Close(pidfd) }()
+		return unix.PidfdGetfd(pidfd, fd, 0)
+	}
+	return 0, errors.New("nobody has it open")
 }
