@@ -84,6 +84,10 @@ func TestLookup(t *testing.T) {
 		{"probable misprint, as printed (K05)", hwcompat.Query{Release: "2.6.18-128.7AXS3", Distro: "asianux", Arch: "i686"}, nil, 1, true, false, false},
 		{"probable misprint, as meant (K05)", hwcompat.Query{Release: "2.6.18-128.7.AXS3", Distro: "asianux", Arch: "i686"}, nil, 1, true, false, false},
 		{"SLES 11 SP1 as meant (K06)", hwcompat.Query{Release: "2.6.32.12-0.7-default", Distro: "sles", Arch: "i686"}, nil, 1, true, false, false},
+		{"a kernel of others is not Debian's", hwcompat.Query{Release: "6.12.0-55.9.1.el10_0.x86_64"},
+			[]string{"almalinux-10", "centos-10", "ol-10-rhck", "rhel-10", "rocky-10"}, 0, false, false, false},
+		{"nor one of SUSE", hwcompat.Query{Release: "6.12.0-160000.5-default"}, []string{"sles-16.0"}, 0, false, false, false},
+		{"CentOS 8", hwcompat.Query{Release: "4.18.0-348.7.1.el8_5.x86_64", Distro: "centos", Version: "8", Arch: "x86_64"}, []string{"centos-8"}, 0, false, false, false},
 		{"not a release", hwcompat.Query{Release: "linux"}, nil, 0, false, false, false},
 	}
 	for _, tt := range tests {

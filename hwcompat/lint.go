@@ -100,9 +100,7 @@ func (l *linter) original(m *Matrix) {
 			l.add("kernels.toml", row, "out of printed order, after line %d", last)
 		}
 		last = k.Line
-		if len(k.Ranges) == 0 || k.Ranges[0].From != k.Since {
-			l.add("kernels.toml", row, "ranges do not begin at since %q", k.Since)
-		}
+		l.ranges("kernels.toml", row, k.Since, k.Ranges)
 		for _, n := range k.Notes {
 			if !notes[n] {
 				l.add("kernels.toml", row, "names note %s, which does not exist", n)
@@ -110,8 +108,22 @@ func (l *linter) original(m *Matrix) {
 		}
 	}
 	for _, a := range m.Applications.Rows {
-		if len(a.Ranges) == 0 || a.Ranges[0].From != a.Since {
-			l.add("apps.toml", fmt.Sprintf("line %d", a.Line), "ranges do not begin at since %q", a.Since)
+		l.ranges("apps.toml", fmt.Sprintf("line %d", a.Line), a.Since, a.Ranges)
+	}
+}
+
+// ranges holds the spans of a row in order: each begins where the one before it
+// has ended, the first at since, and only the last may be open.
+func (l *linter) ranges(file, row, since string, spans []Range) {
+	if len(spans) == 0 || spans[0].From != since {
+		l.add(file, row, "ranges do not begin at since %q", since)
+	}
+	for i, r := range spans {
+		if r.To != "" && CompareVersions(r.From, r.To) > 0 {
+			l.add(file, row, "range from %s ends at %s, before it begins", r.From, r.To)
+		}
+		if i > 0 && (spans[i-1].To == "" || CompareVersions(spans[i-1].To, r.From) >= 0) {
+			l.add(file, row, "range from %s begins inside the one before it", r.From)
 		}
 	}
 }
@@ -123,6 +135,9 @@ func (l *linter) platforms(rows []Platform) {
 			l.add("platforms.toml", p.ID, "id occurs twice")
 		}
 		seen[p.ID] = true
+		if slices.Contains([]string{p.ID, p.Distro, p.DistroName, p.Version, p.Kernel}, "") || len(p.Archs) == 0 {
+			l.add("platforms.toml", p.ID, "id, distro, distro_name, version, archs and kernel must be given")
+		}
 		if i > 0 && comparePlatforms(rows[i-1], p) > 0 {
 			l.add("platforms.toml", p.ID, "out of order, after %s", rows[i-1].ID)
 		}
@@ -179,9 +194,15 @@ func (l *linter) subjects(p Platform) {
 	}
 }
 
+// ownVersion is the form of our own versions.
+var ownVersion = regexp.MustCompile(`^\d+\.\d+\.\d+$`)
+
 func (l *linter) claim(id string, c Claim) {
 	bad := func(format string, args ...any) {
 		l.add("platforms.toml", id, fmt.Sprintf("claim on %v: ", c.Subjects)+format, args...)
+	}
+	if len(c.Subjects) == 0 {
+		bad("no subjects")
 	}
 	switch c.State {
 	case Works, Unsupported:
@@ -201,8 +222,8 @@ func (l *linter) claim(id string, c Claim) {
 	if c.Evidence == "" {
 		bad("no evidence")
 	}
-	if c.Since == "" {
-		bad("no since")
+	if !ownVersion.MatchString(c.Since) {
+		bad("since %q is not one of our versions", c.Since)
 	}
 	if _, err := time.Parse(time.DateOnly, c.Date); err != nil {
 		bad("date %q: not YYYY-MM-DD", c.Date)

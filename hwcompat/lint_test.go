@@ -54,7 +54,16 @@ func TestLintRefuses(t *testing.T) {
 		{"not tried as a claim", with(func(c *hwcompat.Claim) { c.State = hwcompat.NotTried }), "neither works nor unsupported"},
 		{"no date", with(func(c *hwcompat.Claim) { c.Date = "yesterday" }), "not YYYY-MM-DD"},
 		{"no evidence", with(func(c *hwcompat.Claim) { c.Verified, c.Evidence = hwcompat.ByHardware, "" }), "no evidence"},
-		{"no version", with(func(c *hwcompat.Claim) { c.Since = "" }), "no since"},
+		{"no version", with(func(c *hwcompat.Claim) { c.Since = "" }), `since "" is not one of our versions`},
+		{"a version to come", with(func(c *hwcompat.Claim) { c.Since = "soon" }), `since "soon" is not one of our versions`},
+		{"a claim on nothing", with(func(c *hwcompat.Claim) { c.Subjects = nil }), "no subjects"},
+		{"a platform without a name", func(m *hwcompat.Matrix) { m.Platforms.Rows[0].DistroName = "" }, "distro_name, version, archs and kernel must be given"},
+		{"a platform of no architecture", func(m *hwcompat.Matrix) { m.Platforms.Rows[0].Archs = nil }, "archs and kernel must be given"},
+		{"two platforms of one name", func(m *hwcompat.Matrix) { m.Platforms.Rows[1].ID = m.Platforms.Rows[0].ID }, "id occurs twice"},
+		{"a pattern that is none", func(m *hwcompat.Matrix) { m.Platforms.Rows[0].Match += "[" }, "syntax error in pattern"},
+		{"a pattern of another kernel", func(m *hwcompat.Matrix) { m.Platforms.Rows[0].Match = "9.9.*" }, "does not begin with kernel"},
+		{"a package of neither kind", func(m *hwcompat.Matrix) { m.Platforms.Rows[0].Package = "apk" }, "neither deb nor rpm"},
+		{"a module from nowhere", func(m *hwcompat.Matrix) { m.Platforms.Rows[0].Module = "luck" }, "neither dkms nor prebuilt"},
 		{"a subject left out", func(m *hwcompat.Matrix) { m.Platforms.Rows[0].NotTried = nil }, "accounted for 0 times"},
 		{"a subject twice", func(m *hwcompat.Matrix) {
 			m.Platforms.Rows[0].Claims = []hwcompat.Claim{good}
@@ -64,6 +73,27 @@ func TestLintRefuses(t *testing.T) {
 			m.Platforms.Rows[0], m.Platforms.Rows[1] = m.Platforms.Rows[1], m.Platforms.Rows[0]
 		}, "out of order"},
 		{"a lost kernel", func(m *hwcompat.Matrix) { m.Kernels.Rows = m.Kernels.Rows[1:] }, "433 rows, the head says 434"},
+		{"a kernel out of printed order", func(m *hwcompat.Matrix) {
+			m.Kernels.Rows[0], m.Kernels.Rows[1] = m.Kernels.Rows[1], m.Kernels.Rows[0]
+			m.Kernels.Rows[0].Line++
+		}, "out of printed order"},
+		{"a range that begins elsewhere", func(m *hwcompat.Matrix) { m.Kernels.Rows[0].Since = "9.9.9-1" }, "ranges do not begin at since"},
+		{"a range that ends before it begins", func(m *hwcompat.Matrix) {
+			m.Kernels.Rows[0].Ranges = []hwcompat.Range{{From: m.Kernels.Rows[0].Since, To: "1.0.0-1"}}
+		}, "before it begins"},
+		{"ranges that overlap", func(m *hwcompat.Matrix) {
+			a := &m.Applications.Rows[0]
+			a.Ranges = []hwcompat.Range{{From: a.Since}, {From: "9.9.9-1"}}
+		}, "begins inside the one before it"},
+		{"a note that does not exist", func(m *hwcompat.Matrix) { m.Kernels.Rows[0].Notes = []string{"K99"} }, "names note K99"},
+		{"a lost application", func(m *hwcompat.Matrix) { m.Applications.Rows = m.Applications.Rows[1:] }, "177 rows, the head says 178"},
+		{"a platform that nobody counted", func(m *hwcompat.Matrix) { m.Platforms.Rows = m.Platforms.Rows[1:] }, "rows, the head says"},
+		{"daemons out of order", func(m *hwcompat.Matrix) {
+			m.Daemons.Rows[0], m.Daemons.Rows[1] = m.Daemons.Rows[1], m.Daemons.Rows[0]
+		}, "out of order"},
+		{"a daemon from hearsay", func(m *hwcompat.Matrix) { m.Daemons.Rows[0].Source = "" }, "title, mend and source must be given"},
+		{"a daemon of no known use", func(m *hwcompat.Matrix) { m.Daemons.Rows[0].Uses = "cpu" }, "is not one of watchdog"},
+		{"a daemon of no date", func(m *hwcompat.Matrix) { m.Daemons.Rows[0].Date = "" }, "not YYYY-MM-DD"},
 		{"a lost meaning", func(m *hwcompat.Matrix) { m.Meanings.Rows = m.Meanings.Rows[1:] }, "must be the meaning of this restriction"},
 		{"a meaning of two minds", func(m *hwcompat.Matrix) { m.Meanings.Rows[0].Finding = []string{"a"} }, "exactly one of finding and gone"},
 		{"a long process name", func(m *hwcompat.Matrix) { m.Daemons.Rows[0].Processes = []string{"sixteen-letters-"} }, "longer than the 15 bytes"},
