@@ -158,6 +158,18 @@ func TestSeries(t *testing.T) {
 	}
 }
 
+func TestIsRelease(t *testing.T) {
+	for s, want := range map[string]bool{
+		"2.6.18-398.el5": true, "5.14.0-427.el9.x86_64": true, "6.12.117+deb12-rt-amd64": true, "7.3~rc5-amd64": true, "2.6.18-128.7AXS3xen": true,
+		"": false, "garbage": false, "6": false, "../../etc": false, "6.1.0/../x": false, "6.1.0 x": false, "6.1.0\nx": false,
+		"6.1." + strings.Repeat("0", 61): false,
+	} {
+		if got := hwcompat.IsRelease(s); got != want {
+			t.Errorf("IsRelease(%q) = %v", s, got)
+		}
+	}
+}
+
 func TestRange(t *testing.T) {
 	closed := hwcompat.Range{From: "3.0.1-1", To: "3.0.3-1"}
 	open := hwcompat.Range{From: "3.1.0-1"}

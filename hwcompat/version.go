@@ -2,6 +2,7 @@ package hwcompat
 
 import (
 	"cmp"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -54,6 +55,24 @@ func isDigit(b byte) bool { return '0' <= b && b <= '9' }
 func (r Range) Contains(v string) bool {
 	return CompareVersions(r.From, v) <= 0 && (r.To == "" || CompareVersions(v, r.To) <= 0)
 }
+
+// String writes r as a sentence would: "3.0.1-1 to 3.0.3-1", "3.1.0-1 and later".
+func (r Range) String() string {
+	if r.To == "" {
+		return r.From + " and later"
+	}
+	return r.From + " to " + r.To
+}
+
+// releaseMax is the longest release that a kernel can have, in bytes
+// (__NEW_UTS_LEN, include/uapi/linux/utsname.h).
+const releaseMax = 64
+
+var releaseForm = regexp.MustCompile(`^\d+\.\d+[-.+~_0-9A-Za-z]*$`)
+
+// IsRelease reports whether s could be the release of a kernel, as uname -r
+// prints it.
+func IsRelease(s string) bool { return len(s) <= releaseMax && releaseForm.MatchString(s) }
 
 // Series returns the leading "major.minor" of a kernel release: "6.1" of
 // "6.1.0-50-amd64". It returns "" for a text that does not begin like one.

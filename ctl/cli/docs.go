@@ -16,6 +16,7 @@ import (
 	"shisa/ctl/config"
 	doctor "shisa/ctl/doctor"
 	"shisa/ctl/param"
+	"shisa/hwcompat"
 )
 
 func (a *app) typeDocs() *cobra.Command {
@@ -116,8 +117,14 @@ func (a *app) doctor() *cobra.Command {
 			"that hold a watchdog, and the kernel that starts next. Each finding ends, after →, with the command that mends it.\n" +
 			"It changes nothing. When the daemon does not run, it looks itself, best as root.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if kernel != "" || next {
-				return a.otherKernel(file, kernel, next)
+			if named := c.Flags().Changed("kernel"); named || next {
+				switch {
+				case named && next:
+					return fmt.Errorf("--kernel and --next-boot exclude each other: %w", errUsage)
+				case named && !hwcompat.IsRelease(kernel):
+					return fmt.Errorf("--kernel %q: not the release of a kernel; uname -r shows one, such as 6.1.0-21-amd64: %w", kernel, errUsage)
+				}
+				return a.otherKernel(file, kernel)
 			}
 			d, err := a.client().Doctor(c.Context())
 			if api.CodeOf(err) == api.Unreachable || file != "" {
@@ -138,11 +145,9 @@ func (a *app) doctor() *cobra.Command {
 	return c
 }
 
-// otherKernel answers for a kernel that does not run.
-func (a *app) otherKernel(file, kernel string, next bool) error {
-	if kernel != "" && next {
-		return fmt.Errorf("--kernel and --next-boot exclude each other: %w", errUsage)
-	}
+// otherKernel answers for a kernel that does not run; an empty one is that which
+// the boot loader starts next.
+func (a *app) otherKernel(file, kernel string) error {
 	var args []string
 	if file != "" {
 		args = []string{file}
@@ -176,7 +181,14 @@ func (a *app) examine(c *cobra.Command, file string) (api.Doctor, error) {
 }
 
 func (a *app) writeDoctor(d api.Doctor) {
-	fmt.Fprintf(a.out, "%s %s\n", a.paint.in(levelColor(d.Level), "●"), a.paint.in(strong, fmt.Sprintf("%s · %s · Linux %s", d.Server, d.OS, d.Kernel)))
+	about := []string{d.Server}
+	if d.OS != "" {
+		about = append(about, d.OS)
+	}
+	if d.Kernel != "" {
+		about = append(about, "Linux "+d.Kernel)
+	}
+	fmt.Fprintf(a.out, "%s %s\n", a.paint.in(levelColor(d.Level), "●"), a.paint.in(strong, strings.Join(about, " · ")))
 	area := ""
 	for _, c := range d.Checks {
 		if c.Area != area {

@@ -159,7 +159,7 @@ func witnesses(without []string) []api.Check {
 		all = append(all, witness(c))
 	}
 	if err != nil {
-		all = append(all, api.Check{Area: "eBPF", Name: "programs", Level: api.LevelWarning, Text: err.Error() + "; shisa works without, less sharply"})
+		all = append(all, api.Check{Area: "eBPF", Name: "programs", Level: api.LevelWarning, Text: err.Error() + "; shisa works without, less sharply", Mend: "start a kernel that accepts them, and shisa doctor as root"})
 	}
 	return all
 }
@@ -168,9 +168,13 @@ func witness(c trial.Choice) api.Check {
 	check := api.Check{Area: "eBPF", Name: c.Job + " " + c.Part, Level: api.LevelOK, Text: fmt.Sprintf("%s (%s)", c.Program, c.Object)}
 	if c.Program == "" {
 		check.Level, check.Text = api.LevelWarning, "no program does it on this kernel"
+		check.Mend = "start a kernel that accepts one of them; until then shisa does without"
 	}
 	for _, r := range c.Refused {
 		check.Why = append(check.Why, r.String())
+		if c.Program == "" && strings.Contains(r.String(), "tracefs") {
+			check.Mend = "mount -t tracefs tracefs /sys/kernel/tracing"
+		}
 	}
 	return check
 }

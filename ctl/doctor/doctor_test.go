@@ -140,6 +140,9 @@ func TestFinding(t *testing.T) {
 	seen := map[string]bool{}
 	last := ""
 	for _, c := range d.Checks {
+		if c.Mend == "" && (c.ID != "" || c.Level == api.LevelWarning || c.Level == api.LevelError || c.Level == api.LevelCritical) {
+			t.Errorf("nothing mends %+v", c)
+		}
 		if c.Area != last && seen[c.Area] {
 			t.Errorf("area %s comes twice", c.Area)
 		}
@@ -213,21 +216,60 @@ trap_from = ["192.0.2.7"]
 }
 
 func TestForKernel(t *testing.T) {
-	for _, release := range []string{"5.14.0-427.13.1.el9_4.x86_64", "2.6.18-398.el5", "6.1.0-18-amd64", "nonsense"} {
-		t.Run(release, func(t *testing.T) {
+	tests := []struct {
+		release string
+		want    []string // parts of what is said, in any order
+		never   string
+	}{
+		{"6.1.0-18-amd64", []string{"Debian 12: works: control-plane", "not-tried: package", "since shisa 0.1.0", "is not installed here"}, "of the original"},
+		{"5.14.0-427.13.1.el9_4.x86_64", []string{"on debian 12 is in no row", "Red Hat Enterprise Linux 9: not-tried: all of it", "Rocky Linux 9: not-tried"}, ": works"},
+		{"3.10.0-1160.el7.x86_64", []string{"Red Hat Enterprise Linux 7: unsupported: ebpf/exit", "no bpf(2) before Linux 3.18"}, ": works"},
+		{"2.6.18-371.el5", []string{"older than 3.2", "Red Hat Enterprise Linux 5 update10 (x86_64): clpka in its versions 3.2.0-1 and later"}, ": works"},
+		{"2.6.18-128.7.AXS3", []string{"printed as 2.6.18-128.7AXS3, where 2.6.18-128.7.AXS3 was probably meant"}, ": works"},
+		{"2.6.18-398.el5", []string{"older than 3.2"}, "the original"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.release, func(t *testing.T) {
 			root := t.TempDir()
 			write(t, root, machine)
-			d, err := doctor.ForKernel(config.Default(), doctor.Options{Root: root}, release)
+			d, err := doctor.ForKernel(config.Default(), doctor.Options{Root: root}, tt.release)
 			if err != nil {
 				t.Fatal(err)
 			}
 			valid(t, d)
-			if d.Kernel != release || len(d.Checks) == 0 {
-				t.Errorf("%+v", d)
+			var all strings.Builder
+			for _, c := range d.Checks {
+				all.WriteString(c.Name + ": " + c.Text + "\n")
+				if works := strings.Contains(c.Text, "works: "); works != (c.Level == api.LevelOK) {
+					t.Errorf("level %s: %s", c.Level, c.Text)
+				}
 			}
-			if old := find(d, byID("kernel-below-floor")) != nil; old != strings.HasPrefix(release, "2.6") {
-				t.Errorf("below the floor: %v", old)
+			for _, part := range tt.want {
+				if !strings.Contains(all.String(), part) {
+					t.Errorf("no %q in\n%s", part, all.String())
+				}
+			}
+			if strings.Contains(all.String(), tt.never) {
+				t.Errorf("%q in\n%s", tt.never, all.String())
+			}
+			if old := find(d, byID("kernel-below-floor")) != nil; d.Kernel != tt.release || old != strings.HasPrefix(tt.release, "2.6") {
+				t.Errorf("kernel %s, below the floor: %v", d.Kernel, old)
 			}
 		})
+	}
+	if _, err := doctor.ForKernel(config.Default(), doctor.Options{Root: t.TempDir()}, "nonsense"); err == nil {
+		t.Error("nonsense is taken for a release")
+	}
+}
+
+// Nothing is made up about a kernel that could not be found out.
+func TestNextBootUnknown(t *testing.T) {
+	d, err := doctor.ForKernel(config.Default(), doctor.Options{Root: t.TempDir()}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid(t, d)
+	if len(d.Checks) != 1 || d.Checks[0].ID != "next-boot-unknown" || d.Checks[0].Mend == "" {
+		t.Errorf("%+v", d.Checks)
 	}
 }

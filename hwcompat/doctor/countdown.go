@@ -110,7 +110,7 @@ func heartbeatPackage(j *judge) []hit {
 func softdogBuiltin(j *judge) []hit {
 	return when(j.wants("softdog") && j.Facts.Modules.State("softdog") == host.Static,
 		"softdog cannot be unloaded and takes its parameters from the kernel command line; it is used as it is",
-		"")
+		"put parameters that are to differ on the kernel command line, as in softdog.soft_panic=1")
 }
 
 // softdogStarved: on PREEMPT_RT its timer runs in a thread at real-time priority 1

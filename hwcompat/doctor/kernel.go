@@ -27,7 +27,8 @@ func untried(j *judge) []hit {
 	case j.answer.OtherBuild:
 		reason += "; another build of the same series is"
 	}
-	return when(true, reason+". Not tried does not mean that it fails", "")
+	return when(true, reason+". Not tried does not mean that it fails",
+		"try it in a maintenance window: kill -STOP $(pidof shisad) must reset the machine, and shisa why say so")
 }
 
 var subjectOf = map[string]hwcompat.Subject{

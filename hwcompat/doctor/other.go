@@ -11,7 +11,7 @@ import (
 
 // A KernelReport answers for a kernel that need not be the running one.
 type KernelReport struct {
-	Answer     hwcompat.Answer    `json:"answer"`     // what the matrix knows of it
+	Answer     hwcompat.Answer    `json:"answer"`     // what the matrix knows of it, under this distribution or else under others
 	Module     []kofind.Candidate `json:"module"`     // files of clpka that it would load, best first
 	Softdog    host.ModuleState   `json:"softdog"`    // to fall back to
 	Installed  bool               `json:"installed"`  // its modules are on this machine
@@ -21,9 +21,11 @@ type KernelReport struct {
 }
 
 // ofKernel are the findings that depend on the kernel alone.
-var ofKernel = []string{
-	"kernel-below-floor", "kernel-untried", "kernel-unsupported", "module-missing", "softdog-builtin", "softdog-missing",
-}
+var ofKernel = []string{"kernel-below-floor", "kernel-untried", "kernel-unsupported"}
+
+// ofModules are those that depend on its modules as well. Where these are not
+// installed, nothing is known of them.
+var ofModules = []string{"module-missing", "softdog-builtin", "softdog-missing"}
 
 // ForKernel answers what shisa would have under another kernel on this machine:
 // shisa doctor --kernel RELEASE.
@@ -32,12 +34,15 @@ func ForKernel(fsys fs.FS, m *hwcompat.Matrix, needs Needs, release string) Kern
 	r := KernelReport{Answer: m.Lookup(hwcompat.Query{
 		Release: release, Distro: f.OS.ID, Version: f.OS.VersionID, Arch: f.Kernel.Arch,
 	})}
+	if len(r.Answer.Platforms) == 0 && len(r.Answer.Original) == 0 {
+		r.Answer = m.Lookup(hwcompat.Query{Release: release})
+	}
 	f.Kernel = host.Kernel{Release: release, Arch: f.Kernel.Arch}
 	f.Modules = host.ModulesOf(fsys, release)
 	found := kofind.Find(fsys, release, Module)
 	r.Module, r.Softdog, r.Installed = found.Candidates, f.Modules.State("softdog"), f.Modules.Tree != ""
 	r.Findings = slices.DeleteFunc(Diagnose(Input{Facts: f, Matrix: m, Needs: needs, Found: found}), func(f Finding) bool {
-		return !slices.Contains(ofKernel, f.ID)
+		return !slices.Contains(ofKernel, f.ID) && !(r.Installed && slices.Contains(ofModules, f.ID))
 	})
 	return r
 }

@@ -45,8 +45,9 @@ func TestForKernel(t *testing.T) {
 	}{
 		{"6.1.0-50-amd64", true, 1, 1, host.Loadable, nil},
 		{"6.1.0-51-amd64", true, 1, 0, host.Loadable, []string{"module-missing"}},
-		{"6.1.0-60-amd64", false, 1, 0, host.Absent, []string{"module-missing", "softdog-missing"}},
-		{"5.14.0-427.el9.x86_64", false, 0, 0, host.Absent, []string{"module-missing", "softdog-missing", "kernel-untried"}},
+		{"6.1.0-60-amd64", false, 1, 0, host.Absent, nil},
+		{"5.14.0-427.el9.x86_64", false, 6, 0, host.Absent, []string{"kernel-untried"}},
+		{"9.9.9-amd64", false, 0, 0, host.Absent, []string{"kernel-untried"}},
 		{"2.6.32-358.2.1.el6.x86_64", false, 0, 0, host.Absent, []string{"kernel-below-floor"}},
 	}
 	for _, tt := range tests {
@@ -54,6 +55,9 @@ func TestForKernel(t *testing.T) {
 			r := doctor.ForKernel(debian(), m, doctor.Needs{}, tt.release)
 			if r.Installed != tt.installed || len(r.Answer.Platforms) != tt.platforms || len(r.Module) != tt.module || r.Softdog != tt.softdog {
 				t.Errorf("%+v", r)
+			}
+			if original := len(r.Answer.Original) > 0; original != (tt.release == "2.6.32-358.2.1.el6.x86_64") {
+				t.Errorf("rows of the original: %+v", r.Answer.Original)
 			}
 			if got := ids(r.Findings); !slices.Equal(got, tt.findings) {
 				t.Errorf("findings %v, want %v", got, tt.findings)

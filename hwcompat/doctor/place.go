@@ -22,7 +22,8 @@ func unread(j *judge) []hit {
 	for _, u := range j.Facts.Unread {
 		paths = append(paths, u.Path+": "+u.Reason)
 	}
-	return when(true, "what hangs on these is not known: "+strings.Join(paths, "; "), "")
+	return when(true, "what hangs on these is not known: "+strings.Join(paths, "; "),
+		"sudo shisa doctor, outside of containers and of services that confine it")
 }
 
 func container(j *judge) []hit {

@@ -64,7 +64,7 @@ var rules = []rule{
 	{"library-missing", Error, "a library that a monitor needs is not installed", libraryMissing},
 	{"app-condition", Info, "a monitored product comes with a condition", appCondition},
 	// the next start
-	{"next-boot-unprotected", Warning, "the next start loses the kernel module", nextBootUnprotected},
+	{"next-boot-unprotected", Warning, "the next start loses a countdown", nextBootUnprotected},
 	{"next-boot-below-floor", Error, "the kernel that starts next is too old for the control plane", nextBootBelowFloor},
 	{"next-boot-unknown", Info, "the kernel that starts next is not known", nextBootUnknown},
 }
