@@ -17,9 +17,11 @@ import (
 // lower case; nil is UTF-8, of which ASCII is a part. GB 18030 holds GB 2312.
 var charsets = map[string]encoding.Encoding{
 	"ascii": nil, "us-ascii": nil, "utf-8": nil, "utf8": nil,
-	"euc-jp": japanese.EUCJP, "eucjp": japanese.EUCJP,
-	"shift_jis": japanese.ShiftJIS, "shift-jis": japanese.ShiftJIS, "sjis": japanese.ShiftJIS, "windows-31j": japanese.ShiftJIS, "cp932": japanese.ShiftJIS,
-	"gb2312": simplifiedchinese.GB18030, "gbk": simplifiedchinese.GB18030, "gb18030": simplifiedchinese.GB18030,
+	"euc-jp": japanese.EUCJP, "euc_jp": japanese.EUCJP, "eucjp": japanese.EUCJP, "x-euc-jp": japanese.EUCJP, "eucjp-ms": japanese.EUCJP,
+	"shift_jis": japanese.ShiftJIS, "shift-jis": japanese.ShiftJIS, "sjis": japanese.ShiftJIS, "x-sjis": japanese.ShiftJIS,
+	"windows-31j": japanese.ShiftJIS, "cp932": japanese.ShiftJIS, "ms932": japanese.ShiftJIS,
+	"gb2312": simplifiedchinese.GB18030, "euc-cn": simplifiedchinese.GB18030, "gbk": simplifiedchinese.GB18030, "x-gbk": simplifiedchinese.GB18030,
+	"gb18030": simplifiedchinese.GB18030,
 }
 
 // declaration finds the encoding that an XML declaration names.

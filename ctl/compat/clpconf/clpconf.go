@@ -94,6 +94,44 @@ func (n *Node) all(name string) []*Node {
 	return found
 }
 
+// gather makes one of what is only written apart: sections of one name, and what
+// stands within the announcement of a type instead of beside it.
+func (n *Node) gather() {
+	sections := make(map[string]*Node)
+	all := n.Children
+	n.Children = nil
+	for _, c := range all {
+		n.gatherOne(c, sections)
+	}
+	for _, c := range n.Children {
+		c.gather()
+	}
+}
+
+func (n *Node) gatherOne(c *Node, sections map[string]*Node) {
+	within := c.Children
+	if c.Name == "types" {
+		c.Children = nil
+	}
+	isSection := c.Attr == "" && c.Text == "" && len(c.Children) > 0
+	first := sections[c.Name]
+	switch {
+	case isSection && first != nil:
+		for _, below := range c.Children {
+			first.add(below)
+		}
+	case isSection:
+		sections[c.Name] = n.add(c)
+	default:
+		n.add(c)
+	}
+	if c.Name == "types" {
+		for _, below := range within {
+			n.gatherOne(below, sections)
+		}
+	}
+}
+
 // add appends a child.
 func (n *Node) add(c *Node) *Node {
 	c.parent = n

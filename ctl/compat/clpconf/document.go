@@ -28,12 +28,15 @@ type table struct {
 // A key is one key of a table.
 type key struct {
 	name    string
-	literal string   // the value as TOML
-	source  *Node    // nil: a default of the original
-	gone    string   // why it was left out after all; empty: it stands
-	lost    []string // why items of its list were left out
+	literal string // the value as TOML
+	source  *Node  // nil: a default of the original
+	gone    string // why it was left out after all; empty: it stands
+	lost    []loss // items of its list that were left out
 	line    int
 }
+
+// A loss is an item of a list that was left out.
+type loss struct{ item, why string }
 
 // table returns the table that occurs once and is called name.
 func (d *document) table(name string) *table {
@@ -147,6 +150,7 @@ func (k *key) lose(why string) bool {
 	if i < 0 {
 		return false
 	}
-	k.literal, k.lost = param.Literal(slices.Delete(list, i, i+1)), append(k.lost, why)
+	k.lost = append(k.lost, loss{fmt.Sprint(list[i]), why})
+	k.literal = param.Literal(slices.Delete(list, i, i+1))
 	return true
 }

@@ -249,6 +249,9 @@ func (i *importer) report() []Item {
 		if !ok {
 			item = Item{Path: n.Path(), Line: n.Line, Value: n.value()}
 			item.Outcome, item.Text = reason(n)
+			if first := i.fates[n.parent.keyed(n.Name, n.Key)]; first.Outcome == Mapped {
+				item.Outcome, item.Key, item.Text = Invalid, first.Key, "it stands there again; the first counts"
+			}
 		}
 		items = append(items, item)
 	})
@@ -264,19 +267,39 @@ func (i *importer) account() {
 		}
 		if why != "" && t.within == nil {
 			i.note(Attention, t.source, "", "%s is not imported: %s", t.label, why)
+			i.correct(t.source, func(Item) bool { return true }, Unsupported, t.label+" is not imported: "+why)
 		}
 		for _, k := range t.keys {
-			for _, lost := range k.lost {
-				i.note(Attention, t.source, t.label+"."+k.name, "%s", lost)
-			}
-			switch {
-			case why != "" && k.source != nil:
-				i.done(k.source, Unsupported, "", "%s is not imported: %s", t.label, why)
-			case k.gone != "" && k.source != nil:
-				i.done(k.source, Invalid, t.label+"."+k.name, "%s", k.gone)
-			case why == "" && k.gone == "" && k.source == nil:
-				i.note(Implied, t.source, t.label+"."+k.name, "%s", k.literal)
-			}
+			i.accountKey(t, k, why)
 		}
 	}
+}
+
+// accountKey corrects what was noted of a key; why says why its table had to go.
+func (i *importer) accountKey(t *table, k *key, why string) {
+	label := t.label + "." + k.name
+	below := cmp.Or(t.source, i.root)
+	for _, lost := range k.lost {
+		i.note(Attention, t.source, label, "%s", lost.why)
+		i.correct(below, func(f Item) bool { return f.Key == label && f.Text == lost.item }, Invalid, lost.why)
+	}
+	switch {
+	case why != "" && k.source != nil:
+		i.done(k.source, Unsupported, "", "%s is not imported: %s", t.label, why)
+	case k.gone != "" && k.source != nil:
+		i.done(k.source, Invalid, label, "%s", k.gone)
+		i.correct(below, func(f Item) bool { return f.Key == label }, Invalid, k.gone)
+	case why == "" && k.gone == "" && k.source == nil:
+		i.note(Implied, t.source, label, "%s", k.literal)
+	}
+}
+
+// correct gives the elements below n another outcome that were said to be
+// mapped, as far as they match.
+func (i *importer) correct(n *Node, match func(Item) bool, o Outcome, why string) {
+	n.leaves(func(leaf *Node) {
+		if f := i.fates[leaf]; f.Outcome == Mapped && match(f) {
+			i.done(leaf, o, f.Key, "%s", why)
+		}
+	})
 }

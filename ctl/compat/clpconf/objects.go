@@ -178,13 +178,16 @@ func (i *importer) refuse(n *Node, o Outcome, why string) {
 	})
 }
 
+// A member is a resource in its group.
+type member struct {
+	t     *table
+	group string
+	ref   *Node  // that makes it a member
+	dir   folder // of its scripts
+}
+
 func (i *importer) resources() {
 	top := i.root.child(resourceKind)
-	type member struct {
-		t     *table
-		group string
-		dir   folder // of its scripts
-	}
 	var members []member
 	for _, g := range byNumber(i.root.all(groupKind), "gid") {
 		group := i.kind(groupKind).byNode[g]
@@ -199,14 +202,16 @@ func (i *importer) resources() {
 				i.done(ref, NotApplicable, "", "the resource is not imported")
 				continue
 			}
-			if i.kind(resourceKind).byNode[n] == "" {
-				members = append(members, member{i.begin(resourceKind, n), group, i.folder(resourceKind, n, g.Key, group)})
+			if ours := i.kind(resourceKind).byNode[n]; ours != "" {
+				i.done(ref, Invalid, "resource."+ours+".group", "it is in a group already, and can be in one")
+				continue
 			}
+			members = append(members, member{i.begin(resourceKind, n), group, ref, i.folder(resourceKind, n, g.Key, group)})
 			i.done(ref, Mapped, "resource."+i.kind(resourceKind).byNode[n]+".group", "%s", group)
 		}
 	}
 	for _, m := range members {
-		i.resource(m.t, m.t.source, m.group, m.dir)
+		i.resource(m)
 	}
 	for _, n := range unlisted(top) {
 		if i.kind(resourceKind).byNode[n] == "" {
@@ -255,13 +260,18 @@ func (i *importer) resourceName(kind string) (string, bool) {
 // prefix makes a name in a clp.conf for a type that the original does not have.
 const prefix = "shisa-"
 
-func (i *importer) resource(t *table, n *Node, group string, dir folder) {
+func (i *importer) resource(m member) {
+	t, n := m.t, m.t.source
 	name, _ := i.resourceName(n.Name)
 	t.set("type", param.Literal(name), n)
-	t.set("group", param.Literal(group), n)
+	t.set("group", param.Literal(m.group), m.ref)
 	i.comment(t, n)
 	own := i.Types.Resources[name].Params().Specs()
-	i.scripts(t, n, dir, slices.Concat(config.Declared(resourceKind), own))
+	if name == "vm" {
+		i.machine(t, n)
+	}
+	i.beforeFinal(t, n, m.dir)
+	i.scripts(t, n, m.dir, own)
 	if name == "exec" {
 		i.rotation(t, n, own)
 		i.execTimes(t, n)

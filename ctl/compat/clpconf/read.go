@@ -56,6 +56,7 @@ func Read(data []byte) (*Node, error) {
 	if r.root.Name != "root" {
 		return nil, fmt.Errorf("its outermost element is <%s>, that of a clp.conf is <root>", clip(r.root.Name))
 	}
+	r.root.gather()
 	return r.root, nil
 }
 

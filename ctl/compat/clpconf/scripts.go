@@ -17,8 +17,30 @@ import (
 // scripts takes over the files that an object names.
 func (i *importer) scripts(t *table, n *Node, dir folder, specs []*param.Spec) {
 	for _, s := range specs {
-		if s.IsFile && s.Alias != "" {
-			i.script(t, s.Name, i.find(n, s.Alias), dir)
+		leaf := i.find(n, s.Alias)
+		if _, looked := i.fates[leaf]; s.IsFile && s.Alias != "" && !looked {
+			i.script(t, s.Name, leaf, dir)
+		}
+	}
+}
+
+// beforeFinal takes over the script before a final action. The original has one
+// for a start and one for a stop that failed, and a switch for each.
+func (i *importer) beforeFinal(t *table, n *Node, dir folder) {
+	for _, step := range []string{"act", "deact"} {
+		leaf, use := i.find(n, step+"/preaction/path"), i.find(n, step+"/preaction/use")
+		was := t.get("before_final")
+		switch {
+		case leaf == nil || leaf.Text == "":
+		case use != nil && use.Text != "1":
+			i.done(leaf, NotApplicable, t.label+".before_final", "it is named, but not used")
+			i.done(use, Mapped, t.label+".before_final", "none")
+		case was != nil && was.source.Text != leaf.Text:
+			i.done(leaf, Unsupported, t.label+".before_final", "there is one script for both")
+			i.note(Attention, leaf, t.label+".before_final", "%s runs before the final action of a stop that failed, too: it finds out which from CLP_FACTOR", clip(was.source.Text))
+		default:
+			i.script(t, "before_final", leaf, dir)
+			i.done(use, Mapped, t.label+".before_final", "%s", clip(leaf.Text))
 		}
 	}
 }
@@ -105,6 +127,9 @@ func unixLines(data []byte) (script []byte, changed bool) {
 // otherFiles takes over what no element names but stands in the folder of a
 // script, which may need it there.
 func (i *importer) otherFiles() {
+	for _, file := range slices.Sorted(maps.Keys(i.source.skipped)) {
+		i.extra = append(i.extra, Item{Path: clipLong(file), Outcome: NotApplicable, Text: i.source.skipped[file]})
+	}
 	for _, file := range slices.Sorted(maps.Keys(i.source.Files)) {
 		if file == FileName || i.kept[file] {
 			continue

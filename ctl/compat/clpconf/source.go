@@ -31,6 +31,7 @@ const (
 type Source struct {
 	Name    string // for messages
 	Files   map[string][]byte
+	skipped map[string]string // what else there was, and why it was not read
 	size    int64
 	charset string // of clp.conf, once that is read
 }
@@ -42,10 +43,12 @@ func Open(name string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Name: name, Files: map[string][]byte{}}
+	s := &Source{Name: name, Files: map[string][]byte{}, skipped: map[string]string{}}
 	switch {
 	case info.IsDir():
-		err = s.folder(name, FileName)
+		if err = s.folder(name, FileName); err == nil {
+			err = s.beside(name)
+		}
 	case isZip(name):
 		err = s.archive(name)
 	default:
@@ -101,6 +104,20 @@ func (s *Source) folder(dir, conf string) error {
 	return s.scripts(filepath.Join(dir, scriptDir))
 }
 
+// beside notes what else stands in a folder.
+func (s *Source) beside(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries[:min(len(entries), fileLimit)] {
+		if e.Name() != FileName && e.Name() != scriptDir {
+			s.skipped[s.fileName(e.Name())] = notPart
+		}
+	}
+	return err
+}
+
+// notPart is said of what is neither clp.conf nor below scripts.
+const notPart = "it is no part of a configuration"
+
 // takeConf takes the configuration itself. What is wrong with it is for the
 // import to say.
 func (s *Source) takeConf(data []byte) {
@@ -119,8 +136,12 @@ func (s *Source) scripts(dir string) error {
 		return err
 	}
 	return filepath.WalkDir(top, func(file string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
+		if err != nil || e.IsDir() {
 			return err
+		}
+		if !e.Type().IsRegular() {
+			s.skipped[scriptDir+s.fileName(strings.TrimPrefix(file, top))] = "it is no regular file, and what it leads to was not read"
+			return nil
 		}
 		f, err := os.Open(file)
 		if err != nil {
@@ -188,7 +209,11 @@ func (s *Source) archive(name string) error {
 			return err
 		}
 		file, below := strings.CutPrefix(file, top)
-		if !below || !f.Mode().IsRegular() || f == conf || file != FileName && !strings.HasPrefix(file, scriptDir+"/") {
+		switch {
+		case !f.Mode().IsRegular() || f == conf:
+			continue
+		case !below || file != FileName && !strings.HasPrefix(file, scriptDir+"/"):
+			s.skipped[file] = notPart
 			continue
 		}
 		if err := s.entry(file, f); err != nil {
