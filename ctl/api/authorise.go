@@ -52,7 +52,7 @@ func NewPolicy(group string) (Policy, error) {
 	}
 	g, err := user.LookupGroup(group)
 	if err != nil {
-		return Policy{}, fmt.Errorf("api.group: %w: make the group with groupadd, or leave the key empty", err)
+		return Policy{}, fmt.Errorf("api.group: %w: make it with groupadd, name shisa, which the packages bring, or leave the key empty", err)
 	}
 	gid, err := strconv.Atoi(g.Gid)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -181,6 +182,47 @@ unit = "app.service"
 	}
 	if d.Level != api.LevelError {
 		t.Errorf("level %s", d.Level)
+	}
+}
+
+// A program of the configuration is asked which libraries it has to be linked with.
+func TestLibraries(t *testing.T) {
+	program, err := exec.LookPath("env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := parse(t, `
+[[group]]
+name = "web"
+[[resource]]
+name = "app"
+group = "web"
+type = "exec"
+start = "`+program+`"
+stop = "`+program+`"
+`, nil)
+	find := func(files map[string]string) *api.Check {
+		root := t.TempDir()
+		write(t, root, machine)
+		write(t, root, files)
+		d, err := doctor.Examine(t.Context(), m, doctor.Options{Root: root, Types: registry})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return find(d, byID("library-missing"))
+	}
+	want := "libc.so.6 is not installed; the program " + program + " of resource app needs it"
+	if c := find(nil); c == nil || c.Text != want {
+		t.Errorf("%+v, want %q", c, want)
+	}
+	for name, files := range map[string]map[string]string{
+		"usual folder": {"lib64/libc.so.6": ""},
+		"ld.so.conf":   {"etc/ld.so.conf": "include ld.so.conf.d/*.conf\n/usr/local/lib64\n", "usr/local/lib64/libc.so.6": ""},
+		"ld.so.conf.d": {"etc/ld.so.conf.d/a.conf": "/opt/lib\n", "opt/lib/libc.so.6": ""},
+	} {
+		if c := find(files); c != nil {
+			t.Errorf("%s: %+v", name, c)
+		}
 	}
 }
 

@@ -2,10 +2,13 @@ package doctor
 
 import (
 	"bufio"
+	"debug/elf"
 	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 
 	"shisa/ctl/config"
@@ -65,7 +68,7 @@ func (w wanted) programs(needs []string, who string) {
 	for _, name := range needs {
 		if p, ok := brought[name]; ok {
 			p.For = who
-			w.add(p)
+			w.Programs = with(w.Programs, p)
 		}
 	}
 }
@@ -91,7 +94,8 @@ func (w wanted) ports(set *param.Set, params map[string]any, who string) {
 	}
 }
 
-// script adds the interpreter that the first line of a script names (execve(2)).
+// script adds the interpreter that the first line of a script names (execve(2)), or
+// the libraries that a program asks for.
 func (w wanted) script(path, who string) {
 	if path == "" {
 		return
@@ -99,19 +103,52 @@ func (w wanted) script(path, who string) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(w.dir, path)
 	}
+	// What is no file is told by the configuration check; opening it could wait for ever.
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return
+	}
 	if name := interpreter(path); name != "" {
-		w.add(check.Program{Name: name, For: "the script " + path + " of " + who})
+		w.Programs = with(w.Programs, check.Program{Name: name, For: "the script " + path + " of " + who})
+	}
+	for _, name := range libraries(path) {
+		w.Libraries = with(w.Libraries, check.Program{Name: name, For: "the program " + path + " of " + who})
 	}
 }
 
-func (w wanted) add(p check.Program) {
-	for _, have := range w.Programs {
-		if have.Name == p.Name {
-			return
+// with adds p to a list that has none of that name.
+func with(list []check.Program, p check.Program) []check.Program {
+	if slices.ContainsFunc(list, func(have check.Program) bool { return have.Name == p.Name }) {
+		return list
+	}
+	return append(list, p)
+}
+
+// libraries returns the names of the libraries with which a program has to be linked as
+// it starts (ld.so(8)). None for what is no program of this machine's kind, and for one
+// that says itself in which folders its libraries lie: it brings them.
+func libraries(path string) []string {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	if f.Machine != machines[runtime.GOARCH] {
+		return nil
+	}
+	for _, tag := range []elf.DynTag{elf.DT_RUNPATH, elf.DT_RPATH} {
+		if own, err := f.DynString(tag); err != nil || len(own) > 0 {
+			return nil
 		}
 	}
-	w.Programs = append(w.Programs, p)
+	names, err := f.ImportedLibraries()
+	if err != nil {
+		return nil
+	}
+	return names
 }
+
+// machines are the kinds of this program, whose own kind of library is looked for.
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
 // firstLine bounds what is read of a script: the kernel looks no further
 // (BINPRM_BUF_SIZE of linux/binfmts.h).

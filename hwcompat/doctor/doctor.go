@@ -43,7 +43,9 @@ type Finding struct {
 }
 
 // Needs is what the configuration asks of the machine. The zero value asks for
-// nothing: only what holds on any machine is then found.
+// nothing: only what holds on any machine is then found. Applications,
+// LoadBalancer and SNMPAgent wait for monitors of databases and JVMs and for the
+// sub-agent of SNMP, which shisa does not have yet.
 type Needs struct {
 	Protect      bool     // acts on the machine; false only observes
 	Engines      []string // keepalive.method and .backstop: clpka, softdog, wdt, ipmi, ipmiutil; empty: auto

@@ -159,11 +159,15 @@ func (v *view) root() bool {
 // programFolders are searched in this order, whatever PATH the caller has.
 var programFolders = []string{"usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"}
 
-// libraryFolders are the usual ones and those of /etc/ld.so.conf.d.
+// libraryFolders are the usual ones and those of ldconfig(8).
 func (v *view) libraryFolders() []string {
 	folders := []string{"lib64", "usr/lib64", "lib", "usr/lib"}
+	files := []string{"etc/ld.so.conf"}
 	for _, n := range v.list("etc/ld.so.conf.d") {
-		for _, line := range v.lines(path.Join("etc/ld.so.conf.d", n)) {
+		files = append(files, path.Join("etc/ld.so.conf.d", n))
+	}
+	for _, file := range files {
+		for _, line := range v.lines(file) {
 			if dir, ok := strings.CutPrefix(line, "/"); ok {
 				folders = append(folders, path.Clean(dir))
 			}
