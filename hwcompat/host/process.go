@@ -42,14 +42,17 @@ func (v *view) processes() []Process {
 // foldProc replaces the many unread /proc/PID/fd and /proc/PID/exe by one line
 // each: thousands of them would say no more.
 func (v *view) foldProc() {
-	count := map[string]int{}
+	count, why := map[string]int{}, map[string]string{}
 	for name, reason := range v.unread {
 		if w := strings.Split(name, "/"); len(w) >= 3 && w[0] == "proc" && (w[2] == "fd" || w[2] == "exe") {
 			delete(v.unread, name)
 			key := "proc/*/" + w[2]
 			count[key]++
-			v.unread[key] = fmt.Sprintf("%s (%d of them)", reason, count[key])
+			why[key] = reason
 		}
+	}
+	for key, n := range count {
+		v.unread[key] = fmt.Sprintf("%s (%d of them)", why[key], n)
 	}
 }
 
