@@ -10,6 +10,7 @@ import (
 
 	"shisa/ctl/api"
 	"shisa/ctl/client"
+	"shisa/ctl/tick"
 )
 
 var clpcl = command{
@@ -152,25 +153,14 @@ func (c *call) stopDaemon(wait time.Duration, last bool) error {
 		if _, err := c.client.Overview(ctx); api.CodeOf(err) == api.Unreachable && ctx.Err() == nil {
 			return nil
 		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
+		if !tick.Sleep(ctx, pollEvery) {
+			return ctx.Err()
 		}
 	}
 }
 
 // pollEvery is the time between two looks at whether the daemon has gone.
 const pollEvery = 100 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 var (
 	clpdown = command{name: "clpdown", twin: "shisa shutdown", usage: "[-r] [-h host_name]", options: []option{{"-r", alone}, hostOption}, run: runDown}

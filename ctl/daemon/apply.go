@@ -267,6 +267,9 @@ func (d *Daemon) Shutdown(ctx context.Context, c api.ShutdownCommand) (api.Resul
 		err := api.Errorf(api.Refused, "observing only: shisa does not take this machine down")
 		return api.Result{}, err.Try(`use systemctl, or set mode = "protect"`)
 	}
+	if d.ending() {
+		return api.Result{}, api.Errorf(api.Conflict, "the service is stopping already").Try("shisa status; use systemctl once it has ended")
+	}
 	who := api.CallerFrom(ctx).String()
 	leaving := store.Leaving{How: string(c.How), By: who, Reason: c.Reason, Phase: "requested"}
 	if err := d.parts.Store.Leaving(ctx, leaving); err != nil {

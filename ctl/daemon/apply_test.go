@@ -126,7 +126,8 @@ func TestNothingBeginsAtTheEnd(t *testing.T) {
 		_, group := w.daemon.Group(t.Context(), api.UnitCommand{Name: "g", Verb: api.StartUnit})
 		_, resource := w.daemon.Resource(t.Context(), api.UnitCommand{Name: "web", Verb: api.StartUnit})
 		_, apply := w.daemon.ApplyConfig(t.Context(), api.ConfigSource{Text: strings.Replace(oneService, "10s", "20s", 1)})
-		for what, err := range map[string]error{"group": group, "resource": resource, "configuration": apply} {
+		_, shutdown := w.daemon.Shutdown(t.Context(), api.ShutdownCommand{How: api.Reboot})
+		for what, err := range map[string]error{"group": group, "resource": resource, "configuration": apply, "shutdown": shutdown} {
 			if api.CodeOf(err) != api.Conflict {
 				t.Errorf("%s: %v", what, err)
 			}
@@ -136,6 +137,9 @@ func TestNothingBeginsAtTheEnd(t *testing.T) {
 		}
 		if s := w.look("web"); s.running || s.starts != 1 {
 			t.Errorf("%+v", s)
+		}
+		if l := w.store.State().Current.Leaving; l == nil || l.How != "stop" {
+			t.Errorf("recorded as %+v, want a stop", l)
 		}
 		if err := w.store.Close(context.Background()); err != nil {
 			t.Error(err)

@@ -11,12 +11,17 @@ import (
 
 // mayStart refuses to start something while everything is stopped for good.
 func (d *Daemon) mayStart(c api.UnitCommand) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if c.Verb == api.StartUnit && d.machine.Service() != decide.Running {
+	if c.Verb == api.StartUnit && d.ending() {
 		return api.Errorf(api.Conflict, "the service is stopping: nothing is started any more")
 	}
 	return nil
+}
+
+// ending reports whether everything is being stopped for good.
+func (d *Daemon) ending() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.machine.Service() != decide.Running
 }
 
 // await waits until the groups that want selects have come to rest.

@@ -110,6 +110,8 @@ func (d *Daemon) carryOut(ctx context.Context, c decide.Command) {
 		d.saveSoon()
 	case decide.Swap:
 		d.swap(ctx)
+	case decide.Stay:
+		d.wg.Go(func() { d.stays(ctx) })
 	case decide.Exit:
 		d.leave(ctx, c.Guarded)
 	}
@@ -179,6 +181,7 @@ func (d *Daemon) script(ctx context.Context, c decide.RunScript) string {
 // done, then, if we are still here, what came of it.
 func (d *Daemon) act(ctx context.Context, c decide.Act) string {
 	if d.Model().Mode != config.Protect {
+		d.stays(ctx)
 		return "observing only"
 	}
 	// The count of actions must outlive this one.
@@ -208,10 +211,15 @@ func (d *Daemon) act(ctx context.Context, c decide.Act) string {
 // for it: what becomes of it later has another cause.
 func (d *Daemon) notDone(ctx context.Context, id uint64, err error) string {
 	d.log("the outcome of an action is not recorded", d.parts.Store.Conclude(ctx, id, "failed: "+err.Error()))
+	d.stays(ctx)
+	return err.Error()
+}
+
+// stays takes back what was recorded of an order to take the machine down.
+func (d *Daemon) stays(ctx context.Context) {
 	if d.parts.Store.State().Current.Leaving != nil {
 		d.log("that the machine stays up is not recorded", d.parts.Store.Leaving(ctx, store.Leaving{}))
 	}
-	return err.Error()
 }
 
 // saveSoon has the durable state saved by the saver; many changes make one.

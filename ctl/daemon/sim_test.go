@@ -17,6 +17,7 @@ import (
 
 	"shisa/ctl/api"
 	"shisa/ctl/config"
+	"shisa/ctl/decide"
 	"shisa/ctl/event"
 	"shisa/ctl/log"
 	"shisa/ctl/monitor"
@@ -284,8 +285,6 @@ func TestRecoversAndReboots(t *testing.T) {
 	})
 }
 
-// TestHungTargetDelaysNobody: with 100 probes that hang, another target's
-// failure is found and mended as fast as without them.
 // TestMachineStaysUp: when no action takes the machine down, the service goes on, and
 // nothing of the attempt is left that a later crash could be blamed on.
 func TestMachineStaysUp(t *testing.T) {
@@ -312,6 +311,41 @@ func TestMachineStaysUp(t *testing.T) {
 	})
 }
 
+// TestOrderComesTooLate: an order to take the machine down that is recorded, and
+// then finds the mode changed or the service stopping, leaves nothing that a later
+// crash could be blamed on.
+func TestOrderComesTooLate(t *testing.T) {
+	for name, before := range map[string]func(*testing.T, *world){
+		"observing": func(t *testing.T, w *world) {
+			text := strings.Replace(oneService, `"protect"`, `"observe"`, 1)
+			if p, err := w.daemon.ApplyConfig(t.Context(), api.ConfigSource{Text: text}); err != nil || !p.Applied {
+				t.Fatalf("%+v, %v", p, err)
+			}
+		},
+		"stopping": func(t *testing.T, w *world) { w.daemon.StopService(t.Context(), "test", "test", "") },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := begin(t, oneService, func(w *world) { w.target("web").slow = 30 * time.Second })
+			defer w.end()
+			time.Sleep(time.Minute)
+			before(t, w)
+			if err := w.store.Leaving(t.Context(), store.Leaving{How: "reboot", By: "test", Phase: "requested"}); err != nil {
+				t.Fatal(err)
+			}
+			w.daemon.input(t.Context(), decide.StopService{Then: recovery.Reboot, By: "test", Reason: "test"})
+			time.Sleep(10 * time.Minute)
+			if l := w.store.State().Current.Leaving; l != nil && l.How != "stop" {
+				t.Errorf("%s: recorded as going down: %+v", name, l)
+			}
+			if got := w.actions(); got != nil {
+				t.Errorf("%s: did %v", name, got)
+			}
+		})
+	}
+}
+
+// TestHungTargetDelaysNobody: with 100 probes that hang, another target's
+// failure is found and mended as fast as without them.
 func TestHungTargetDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := oneService

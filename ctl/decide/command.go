@@ -85,6 +85,10 @@ type Decided struct {
 // Swap tells that the new configuration is now in force.
 type Swap struct{}
 
+// Stay tells that an order to take the machine down is not followed: what is
+// recorded of it no longer holds.
+type Stay struct{}
+
 // Exit tells that the service has stopped everything and may end.
 type Exit struct {
 	Guarded bool // the machine goes down and the countdown guards that: leave it armed
@@ -103,4 +107,5 @@ func (Save) command()          {}
 func (Emit) command()          {}
 func (Decided) command()       {}
 func (Swap) command()          {}
+func (Stay) command()          {}
 func (Exit) command()          {}

@@ -34,13 +34,18 @@ type service struct {
 func (s *service) down() bool { return s.state != Running && (s.act != nil || s.server) }
 
 func (in StopService) apply(m *Machine) {
+	order := in.Then != recovery.NoAction && in.Then != ""
 	if m.service.state != Running {
+		if order && !m.service.down() { // it ends with the service
+			m.do(Stay{})
+		}
 		return
 	}
 	var f *finalAct
-	if in.Then != recovery.NoAction && in.Then != "" {
+	if order {
 		if m.observing() { // the configuration has changed since it was asked for
 			m.emit(event.WouldHave, "", "action", string(in.Then), "reason", in.Reason)
+			m.do(Stay{})
 			return
 		}
 		f = &finalAct{action: in.Then, reason: in.Reason}

@@ -67,6 +67,8 @@ func (w *World) see(c decide.Command) {
 		w.note("guard")
 	case decide.Swap:
 		w.note("swap")
+	case decide.Stay:
+		w.note("stay")
 	case decide.Exit:
 		w.note("exit")
 	}

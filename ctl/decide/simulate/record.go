@@ -148,6 +148,8 @@ func (p *player) command(c decide.Command) {
 		p.note(Command, "", "guard the shutdown: %s", c.Reason)
 	case decide.StretchProbes:
 		p.note(Command, "", "multiply the timeouts of probes by %d", c.Ratio)
+	case decide.Stay:
+		p.note(Command, "", "the order to take the machine down no longer holds")
 	case decide.Exit:
 		p.note(Command, "", "end the service")
 	case decide.Swap:
