@@ -113,7 +113,7 @@ func New(model *config.Model, p Parts) (*Daemon, error) {
 		inputs: make(chan decide.Input, inputLimit), quit: make(chan struct{}), unsaved: make(chan struct{}, 1), watched: map[string]bool{}}
 	d.model = braked(model, d.brake)
 	d.machine, d.hash = decide.New(d.model), digest(d.model)
-	d.sched = schedule.New(schedule.Options{Emit: d.report, Beat: p.Guard.Beat(BeatScheduler)})
+	d.sched = schedule.New(schedule.Options{Emit: d.report, Beat: p.Guard.Beat(BeatScheduler), Every: d.idle})
 	built, err := d.build(d.model, nil)
 	if err != nil {
 		return nil, err

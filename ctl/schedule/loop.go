@@ -19,7 +19,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.mu.Lock()
-	s.ctx, s.lastRound = ctx, time.Now()
+	s.ctx, s.lastRound, s.nextRound = ctx, time.Now(), time.Now()
 	for _, e := range s.entries {
 		s.watch(e)
 	}
@@ -34,7 +34,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		case <-timer.C:
 		case <-s.wake:
 		}
-		timer.Reset(s.round())
+		timer.Reset(s.round(s.every()))
 		if s.options.Beat != nil {
 			s.options.Beat()
 		}
@@ -42,8 +42,16 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	return s.drain()
 }
 
-// round does what is due and returns the time until the next round.
-func (s *Scheduler) round() time.Duration {
+// every is the longest time between two rounds.
+func (s *Scheduler) every() time.Duration {
+	if s.options.Every == nil {
+		return Round
+	}
+	return min(s.options.Every(), Round)
+}
+
+// round does what is due and returns the time until the next round, at most every.
+func (s *Scheduler) round(every time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -56,11 +64,13 @@ func (s *Scheduler) round() time.Duration {
 		s.plan(e)
 	}
 	s.planned = math.MaxInt64
-	if len(s.queue) == 0 {
-		return tick.Next(Round)
+	wait := tick.Next(every)
+	if len(s.queue) > 0 {
+		s.planned = s.queue[0].slot
+		wait = min(wait, max(0, s.origin.Add(time.Duration(s.planned)*Slot).Sub(now)))
 	}
-	s.planned = s.queue[0].slot
-	return min(tick.Next(Round), max(0, s.origin.Add(time.Duration(s.queue[0].slot)*Slot).Sub(now)))
+	s.nextRound = now.Add(wait)
+	return wait
 }
 
 // due does what has fallen due of one monitor.
@@ -131,15 +141,15 @@ const pauseLimit = 2 * time.Second
 
 // paused reports whether the process has stood still since t.
 func (s *Scheduler) paused(since, now time.Time) bool {
-	return s.lastPause.After(since) || now.Sub(s.lastRound) > Round+pauseLimit
+	return s.lastPause.After(since) || now.Sub(s.nextRound) > pauseLimit
 }
 
 // noticePause gives outstanding probes the time back that a pause has taken.
 func (s *Scheduler) noticePause(now time.Time) {
-	gap := now.Sub(s.lastRound)
-	if gap <= Round+pauseLimit {
+	if now.Sub(s.nextRound) <= pauseLimit {
 		return
 	}
+	gap := now.Sub(s.lastRound)
 	s.lastPause = now
 	for _, e := range s.entries {
 		if e.run != nil {

@@ -38,32 +38,40 @@ func (q *queue) drop(e *entry) {
 	}
 }
 
-// slotOf returns the first slot that does not begin before t and is a multiple
-// of grain.
-func (s *Scheduler) slotOf(t time.Time, grain int64) int64 {
-	slot := int64((t.Sub(s.origin) + Slot - 1) / Slot)
-	return (slot + grain - 1) / grain * grain
+// slotOf returns the first slot that does not begin before t.
+func (s *Scheduler) slotOf(t time.Time) int64 {
+	return int64((t.Sub(s.origin) + Slot - 1) / Slot)
+}
+
+// gridSlot returns the first slot for a grid point of e: where all of its crowd
+// meet whose grain is the same.
+func (s *Scheduler) gridSlot(e *entry) int64 {
+	g := grain(e.timing.Interval)
+	late := e.crowd % g
+	return (s.slotOf(e.next)-late+g-1)/g*g + late
 }
 
 // grain returns which slots grid points of an interval are put into: every
-// grain-th, a power of two, so that also monitors of different intervals meet.
+// grain-th. Each divides the next, so that also monitors of different intervals
+// meet, and the largest, a second, so that they meet the other loops.
 func grain(interval time.Duration) int64 {
 	limit := min(interval/grains, maxGrain)
-	g := int64(1)
-	for time.Duration(2*g)*Slot <= limit {
-		g *= 2
+	for _, g := range []time.Duration{maxGrain, 200 * time.Millisecond, 100 * time.Millisecond} {
+		if g <= limit {
+			return int64(g / Slot)
+		}
 	}
-	return g
+	return 1
 }
 
 // plan puts a monitor where its next thing to do belongs.
 func (s *Scheduler) plan(e *entry) {
-	slot := s.slotOf(e.next, grain(e.timing.Interval))
+	slot := s.gridSlot(e)
 	if !e.look.IsZero() {
-		slot = min(slot, s.slotOf(e.look, 1))
+		slot = min(slot, s.slotOf(e.look))
 	}
 	if e.run != nil && !e.run.timedOut {
-		slot = min(slot, s.slotOf(e.run.late, 1))
+		slot = min(slot, s.slotOf(e.run.late))
 	}
 	e.slot = slot
 	if e.index < 0 {

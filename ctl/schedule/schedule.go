@@ -28,14 +28,17 @@ import (
 // Limits.
 const (
 	// Slot is the unit of time in which probes are started together. A probe
-	// starts later than its grid point by at most a slot, or by a fortieth
-	// of its interval where that is more, up to 400 ms: the rarer a monitor
+	// starts later than its grid point by at most a slot, or by a tenth of
+	// its interval where that is more, up to a second: the rarer a monitor
 	// probes, the more others it can wait for.
 	Slot     = 50 * time.Millisecond
-	grains   = 40
-	maxGrain = 400 * time.Millisecond
-	// Round is the longest time between two beats.
-	Round = 500 * time.Millisecond
+	grains   = 10
+	maxGrain = time.Second
+	// Crowd is how many monitors wait for each other. The next ones meet a
+	// slot later, so that thousands do not all begin at once.
+	Crowd = 256
+	// Round is the longest time between two beats that may be asked for.
+	Round = time.Second
 	// Spread is over how much time the first probes of monitors are spread
 	// that come together, as they do at the start, and SpreadEach how much
 	// of it each needs where they are thousands; at most an interval.
@@ -65,9 +68,12 @@ type Options struct {
 	// and in order, those of several monitors at the same time. While it has
 	// not returned, the monitor is not probed again; others are.
 	Emit func(name string, r monitor.Report)
-	// Beat is called in every round, at least once every Round, as proof of
-	// progress; nil: nobody wants to know.
+	// Beat is called in every round, as proof of progress; nil: nobody wants
+	// to know.
 	Beat func()
+	// Every returns the longest time between two beats, at most Round; nil:
+	// Round.
+	Every func() time.Duration
 }
 
 // A Scheduler probes monitors until its context is done. All methods may be
@@ -82,6 +88,7 @@ type Scheduler struct {
 	ctx         context.Context // of Run; nil before
 	origin      time.Time       // of the slots: a time at which other loops wake, too, see package tick
 	lastRound   time.Time
+	nextRound   time.Time // when the loop will wake up by itself
 	lastPause   time.Time // end of the last time in which the whole process stood still
 	entries     map[string]*entry
 	queue       queue
@@ -104,6 +111,7 @@ type entry struct {
 
 	next  time.Time // next grid point
 	look  time.Time // when to look besides; zero: not
+	crowd int64     // with which it probes
 	slot  int64     // of the earliest thing to do
 	index int       // in the queue; -1: not in it
 
@@ -154,7 +162,7 @@ func (s *Scheduler) set(name string, p monitor.Prober, t monitor.Timing, now tim
 	}
 	e, ok := s.entries[name]
 	if !ok {
-		e = &entry{name: name, timing: t, next: now.Add(t.FirstWait + s.spread(t.Interval, n)), index: -1}
+		e = &entry{name: name, timing: t, crowd: int64(len(s.entries) / Crowd), next: now.Add(t.FirstWait + s.spread(t.Interval, n)), index: -1}
 		s.entries[name] = e
 	} else {
 		s.retire(e)

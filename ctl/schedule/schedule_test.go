@@ -292,12 +292,22 @@ func TestReport(t *testing.T) {
 func TestBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec recorder
-		s := New(rec.options())
+		var every atomic.Int64
+		every.Store(int64(time.Minute)) // at most Round
+		options := rec.options()
+		options.Every = func() time.Duration { return time.Duration(every.Load()) }
+		s := New(options)
 		stop := start(t, s)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if got, want := rec.beats.Load(), int64(time.Minute/Round); got < want || got > want+2 {
 			t.Errorf("%d beats in an idle minute, want %d", got, want)
+		}
+		every.Store(int64(Round / 4))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got, want := rec.beats.Load(), int64(5*time.Minute/Round); got < want-5 || got > want+2 {
+			t.Errorf("%d beats after another minute at four times the rate, want %d", got, want)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)
@@ -319,7 +329,7 @@ func TestCoalescing(t *testing.T) {
 		rec.beats.Store(0)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got, limit := rec.beats.Load(), int64(Spread/maxGrain+time.Minute/Round+5); got > limit {
+		if got, limit := rec.beats.Load(), int64(1000/Crowd+1)*int64(Spread/maxGrain+1)+int64(time.Minute/Round)+5; got > limit {
 			t.Errorf("woke up %d times for 1 000 monitors, want at most %d", got, limit)
 		}
 		if err := stop(); err != nil {
@@ -328,14 +338,40 @@ func TestCoalescing(t *testing.T) {
 	})
 }
 
+// TestCrowds: what probes seldom wakes the machine at whole seconds, when other
+// loops do, and where there are many a slot later for each crowd.
+func TestCrowds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		s := New(rec.options())
+		timing := monitor.Timing{Interval: 10 * time.Second, Timeout: time.Second}
+		for i := range 3 * Crowd {
+			set(t, s, fmt.Sprint(i), prober(ok), timing)
+		}
+		stop := start(t, s)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		for i := range 3 * Crowd {
+			for _, r := range rec.of(fmt.Sprint(i)) {
+				if got, want := r.At.Sub(r.At.Truncate(time.Second)), time.Duration(i/Crowd)*Slot; got != want {
+					t.Fatalf("monitor %d began %v after a whole second, want %v", i, got, want)
+				}
+			}
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestGrain: the rarer a monitor probes, the more others its probes wait for,
-// and none waits longer than a slot or a fortieth of its interval.
+// and none waits longer than a slot or a tenth of its interval.
 func TestGrain(t *testing.T) {
 	for interval, want := range map[time.Duration]time.Duration{
 		100 * time.Millisecond: Slot,
-		time.Second:            Slot,
-		5 * time.Second:        100 * time.Millisecond,
-		10 * time.Second:       200 * time.Millisecond,
+		time.Second:            100 * time.Millisecond,
+		5 * time.Second:        200 * time.Millisecond,
+		10 * time.Second:       maxGrain,
 		time.Minute:            maxGrain,
 		time.Hour:              maxGrain,
 	} {
