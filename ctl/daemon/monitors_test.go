@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"shisa/ctl/api"
+	"shisa/ctl/decide"
 )
 
 // TestAllMonitors: a dummy failure of all monitors leads to recovery of all,
@@ -26,10 +27,16 @@ func TestAllMonitors(t *testing.T) {
 		if s := w.look("web"); s.stops != 1 || s.starts != 2 {
 			t.Errorf("a dummy failure of all: %d stops, %d starts", s.stops, s.starts)
 		}
+		if m := w.monitor("web"); m.Verdict != api.Failed || m.Detail != decide.DummyDetail {
+			t.Errorf("a monitor with a dummy failure shows %s: %s", m.Verdict, m.Detail)
+		}
 		if err := ask(api.UnfailMonitor); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
+		if m := w.monitor("web"); m.Verdict != api.OK {
+			t.Errorf("after its end it shows %s: %s", m.Verdict, m.Detail)
+		}
 		if s := w.look("web"); s.stops != 1 {
 			t.Errorf("after its end: %d stops", s.stops)
 		}

@@ -152,6 +152,9 @@ func (d *Daemon) monitor(c config.Monitor, v decide.MonitorView, next time.Time)
 	if h := d.past.get(c.Name); h != nil {
 		h.describe(&m)
 	}
+	if v.Dummy && v.Probing && !v.Held {
+		m.Verdict, m.Since, m.Detail = api.Failed, d.since.Add(v.Since), decide.DummyDetail // what is decided on
+	}
 	switch {
 	case v.Held && !v.Idle: // fix 117: one whose target is stopped is stopped
 		m.State = api.MonitorSuspended
@@ -200,7 +203,7 @@ func problems(s *api.Status) []api.Problem {
 			continue // most of them, which may be thousands
 		}
 		subject := "monitor/" + m.Name
-		add(m.Verdict == api.Failed || m.Verdict == api.TimedOut, api.LevelError, subject, "Monitor "+m.Name+": "+m.Detail, "shisa why "+m.Name)
+		add(!m.Dummy && (m.Verdict == api.Failed || m.Verdict == api.TimedOut), api.LevelError, subject, "Monitor "+m.Name+": "+m.Detail, "shisa why "+m.Name)
 		add(m.Verdict == api.CouldNotLook, api.LevelWarning, subject, "Monitor "+m.Name+" cannot look: "+m.Detail, "shisa why "+m.Name)
 		add(m.Verdict == api.Warning, api.LevelWarning, subject, "Monitor "+m.Name+" warns: "+m.Detail, "")
 		add(m.Dummy, api.LevelWarning, subject, "Monitor "+m.Name+" simulates a failure.", "shisa monitor unfail "+m.Name)

@@ -110,13 +110,16 @@ func (m *Machine) renew(w *watch) {
 	m.forget(w)
 }
 
+// DummyDetail is what a monitor says while its failure is simulated.
+const DummyDetail = "dummy failure"
+
 // probed takes the outcome of a probe.
 func (m *Machine) probed(w *watch, in Probed) {
 	if !w.on {
 		return // a late answer from before the target stopped
 	}
 	if w.dummy {
-		in.Outcome, in.Detail = recovery.SurelyFailed, "dummy failure"
+		in.Outcome, in.Detail = recovery.SurelyFailed, DummyDetail
 	}
 	failing := in.Outcome != recovery.Succeeded && in.Outcome != recovery.CouldNotLook
 	if w.final != nil {
