@@ -258,6 +258,7 @@ type Monitor struct {
 	Alias      string       `json:"alias,omitempty"` // of the type, as the original called it
 	Comment    string       `json:"comment,omitempty"`
 	Target     string       `json:"target,omitempty"` // resource
+	Recovers   string       `json:"recovers"`         // "resource/web", "group/db", "groups" or "server"
 	When       string       `json:"when"`             // "always" or "active"
 	State      MonitorState `json:"state"`
 	Verdict    Verdict      `json:"verdict"`

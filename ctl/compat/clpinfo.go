@@ -32,16 +32,18 @@ func (c *call) properties(p *page, s api.Status, view string) error {
 		return err
 	}
 	class, name := strings.TrimLeft(view, "-"), c.given.text(view)
-	found := 0
+	all := objects(s, m.Effective())
+	if name != "" && !slices.ContainsFunc(all, func(o object) bool { return o.kind == class && o.name == name }) {
+		return noName.say(fmt.Sprintf("There is no %q.", name))
+	}
 	p.head("CLUSTER INFORMATION", 23)
 	numbers := map[string]int{}
-	for _, o := range objects(s, m.Effective()) {
+	for _, o := range all {
 		i := numbers[o.kind]
 		numbers[o.kind]++
 		if class != "i" && class != o.kind || name != "" && name != o.name {
 			continue
 		}
-		found++
 		p.line("  [%s%s : %s]", headings[o.kind], number(o.kind, i), o.name)
 		lines := o.brief
 		if c.given.has("--detail") {
@@ -52,9 +54,6 @@ func (c *call) properties(p *page, s api.Status, view string) error {
 		}
 	}
 	p.foot()
-	if found == 0 && name != "" {
-		return noName.say(fmt.Sprintf("There is no %q.", name))
-	}
 	return nil
 }
 

@@ -122,7 +122,7 @@ func findResource(s api.Status, name string) (api.Resource, bool) {
 func (c *call) counters(s api.Status, name string) {
 	fmt.Fprintf(c.out, " Resource : %s\n", name)
 	for _, m := range s.Monitors {
-		if m.Target == name {
+		if m.Recovers == "resource/"+name {
 			fmt.Fprintf(c.out, "   %-16s : %d/%d\n", m.Name, m.Counters.Restarts, m.Counters.MaxRestart)
 		}
 	}

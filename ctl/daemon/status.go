@@ -143,7 +143,7 @@ var resourceStates = map[decide.ResourceState]api.State{
 func (d *Daemon) monitor(c config.Monitor, v decide.MonitorView, next time.Time) api.Monitor {
 	p := c.Recovery.Policy
 	m := api.Monitor{
-		Name: c.Name, Type: c.Type, Alias: d.parts.Types.Monitors[c.Type].Alias, Comment: c.Comment, Target: c.Target,
+		Name: c.Name, Type: c.Type, Alias: d.parts.Types.Monitors[c.Type].Alias, Comment: c.Comment, Target: c.Target, Recovers: c.Recovery.Target.String(),
 		When: string(c.When), State: api.MonitorWaiting, Verdict: api.NotYet, Since: d.since.Add(v.Since), Detail: v.Detail,
 		IntervalMS: api.Millis(c.Timing.Interval), TimeoutMS: api.Millis(c.Timing.Timeout), Dummy: v.Dummy,
 		Counters: api.Counters{Failures: v.Recovery.Failures, Retry: p.Retry, Scripts: v.Recovery.Scripts, MaxScript: p.MaxScript,

@@ -72,7 +72,7 @@ func stall() api.Stall {
 
 func monitors() []api.Monitor {
 	m := func(name, typ, target, detail string, took time.Duration) api.Monitor {
-		return api.Monitor{Name: name, Type: typ, Target: target, When: "active", State: api.MonitorProbing, Verdict: api.OK, Since: ago(3 * time.Hour),
+		return api.Monitor{Name: name, Type: typ, Target: target, Recovers: "resource/" + target, When: "active", State: api.MonitorProbing, Verdict: api.OK, Since: ago(3 * time.Hour),
 			Detail: detail, LastProbe: ago(4 * time.Second), NextProbe: Now.Add(26 * time.Second), TookMS: ms(took), MaxTookMS: ms(10 * took),
 			IntervalMS: ms(30 * time.Second), TimeoutMS: ms(10 * time.Second),
 			Counters: api.Counters{Probes: 6000, Retry: 2, MaxRestart: 3, Final: "reboot"}}
