@@ -46,6 +46,9 @@ In what is printed, > is what happened, = a decision, ! what is done, < how it e
 			if err != nil {
 				return err
 			}
+			if err := h.Check(model); err != nil {
+				return fmt.Errorf("%s:\n%w", args[1], err)
+			}
 			return a.writeRecord(simulate.Run(model, h))
 		}}
 }

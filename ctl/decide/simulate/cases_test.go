@@ -102,6 +102,9 @@ func runCase(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := h.Check(model); err != nil {
+		t.Error(err)
+	}
 	record := Run(model, h)
 	for _, wrong := range invariants(model, record) {
 		t.Error(wrong)

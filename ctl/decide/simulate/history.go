@@ -22,6 +22,9 @@ type step struct {
 	input decide.Input
 	probe string       // monitor that input is a probe of; empty: it is none
 	world func(*World) // a change of the world instead of an input
+
+	line      int    // of the history; 0: it stands there without words
+	operation string // that world changes, such as "start web"; empty: none
 }
 
 // SizeLimit bounds the steps of a history.
@@ -52,7 +55,7 @@ func Parse(text string) (History, error) {
 		n++
 		words, err := split(line)
 		if err == nil && len(words) > 0 {
-			now, err = h.line(now, words)
+			now, err = h.line(n, now, words)
 		}
 		if err != nil {
 			mistakes = append(mistakes, Problem{n, err})
@@ -102,8 +105,8 @@ func split(line string) ([]string, error) {
 	return words, nil
 }
 
-// line reads one line and returns the time that it leaves behind.
-func (h *History) line(now time.Duration, words []string) (time.Duration, error) {
+// line reads line number n and returns the time that it leaves behind.
+func (h *History) line(n int, now time.Duration, words []string) (time.Duration, error) {
 	if words[0] == "clock" {
 		wall, err := time.Parse("2006-01-02 15:04:05", strings.Join(words[1:], " "))
 		if err != nil {
@@ -118,11 +121,11 @@ func (h *History) line(now time.Duration, words []string) (time.Duration, error)
 	}
 	words = words[1:]
 	times, every := 1, time.Duration(0)
-	if n := len(words); n > 3 && words[n-2] == "every" {
-		if times, every, err = repeat(words[n-3], words[n-1]); err != nil {
+	if last := len(words) - 1; last > 2 && words[last-1] == "every" {
+		if times, every, err = repeat(words[last-2], words[last]); err != nil {
 			return now, err
 		}
-		words = words[:n-3]
+		words = words[:last-2]
 	}
 	if len(h.steps)+times > SizeLimit {
 		return now, fmt.Errorf("more than %d steps", SizeLimit)
@@ -131,6 +134,7 @@ func (h *History) line(now time.Duration, words []string) (time.Duration, error)
 	if err != nil {
 		return now, err
 	}
+	s.line = n
 	for i := range times {
 		s.at = at + time.Duration(i)*every
 		h.steps = append(h.steps, s)

@@ -41,6 +41,8 @@ func TestMistakes(t *testing.T) {
 		"1s suspend":                      "want suspend MONITOR",
 		"1s stretch 3":                    "want stretch RATIO TIME",
 		"1s stretch 0 1m":                 "want stretch RATIO TIME",
+		"1s stretch 3 -1m":                "want stretch RATIO TIME",
+		"1s stretch 10001 1m":             "want stretch RATIO TIME",
 		"1s store full":                   "want store down or up",
 		"1s service":                      "want service stop",
 		"1s service pause":                "want service stop",
@@ -59,6 +61,43 @@ func TestMistakes(t *testing.T) {
 	}
 	if _, err := Parse("2s end\n1s end\n1s x\n"); err == nil || !strings.Contains(err.Error(), "line 2: ") || !strings.Contains(err.Error(), "line 3: ") {
 		t.Errorf("not all mistakes at once: %v", err)
+	}
+}
+
+// TestNames: what a history names must be in the configuration.
+func TestNames(t *testing.T) {
+	m := parsed(t, lines(protect, shop(), watcher("web", "web")))
+	for line, want := range map[string]string{
+		"probe wbe ok":               `there is no monitor "wbe"; did you mean "web"?`,
+		"probe wbe ok x6 every 10s":  `there is no monitor "wbe"`,
+		"suspend nobody":             `there is no monitor "nobody"`,
+		"undummy nobody":             `there is no monitor "nobody"`,
+		"reset nobody":               `there is no monitor "nobody"`,
+		"start group shopp":          `there is no group "shopp"; did you mean "shop"?`,
+		"stop resource nobody":       `there is no resource "nobody"`,
+		"fail start nobody":          `there is no resource "nobody"`,
+		"mend stop nobody":           `there is no resource "nobody"`,
+		"take act explode 5s":        `there is no action "explode"`,
+		"probe web ok":               "",
+		"suspend all":                "",
+		"reset limiter":              "",
+		"stop group all":             "",
+		"fail act reboot":            "",
+		"fail blockers":              "",
+		"take script /bin/before 3s": "",
+	} {
+		h, err := Parse("1s end\n2s " + line + "\n1h end\n")
+		if err != nil {
+			t.Errorf("%q: %v", line, err)
+			continue
+		}
+		got := ""
+		if err := h.Check(m); err != nil {
+			got = err.Error()
+		}
+		if want == "" && got != "" || want != "" && !strings.HasPrefix(got, "line 2: "+want) || strings.Contains(got, "\n") {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
 	}
 }
 

@@ -122,7 +122,7 @@ func stretch(s *step, verb string, words []string) error {
 	}
 	ratio, err := strconv.Atoi(words[0])
 	d, derr := time.ParseDuration(words[1])
-	if err != nil || derr != nil || ratio < 1 {
+	if err != nil || derr != nil || ratio < 1 || ratio > decide.MaxStretch || d <= 0 || d > longest {
 		return errForm(words, "stretch RATIO TIME, such as stretch 3 10m")
 	}
 	s.input = decide.Stretch{Ratio: ratio, For: d, By: By}
@@ -201,7 +201,7 @@ func fail(s *step, _ string, words []string) error {
 	if len(rest) > 1 || why == "" {
 		return errForm(words, "fail OPERATION WHY, in quotes if it has blanks")
 	}
-	s.world = func(w *World) { w.Fails[what] = why }
+	s.operation, s.world = what, func(w *World) { w.Fails[what] = why }
 	return nil
 }
 
@@ -214,7 +214,7 @@ func mend(s *step, _ string, words []string) error {
 	if err == nil && len(rest) > 0 {
 		err = errForm(words, "mend OPERATION or all")
 	}
-	s.world = func(w *World) { delete(w.Fails, what) }
+	s.operation, s.world = what, func(w *World) { delete(w.Fails, what) }
 	return err
 }
 
@@ -230,7 +230,7 @@ func take(s *step, _ string, words []string) error {
 	if err != nil || d < 0 || d > longest {
 		return fmt.Errorf("%q is no time", rest[0])
 	}
-	s.world = func(w *World) { w.Takes[what] = d }
+	s.operation, s.world = what, func(w *World) { w.Takes[what] = d }
 	return nil
 }
 
