@@ -59,13 +59,13 @@ func (a *app) explanation(c *cobra.Command, name, file, history string) (explana
 	if err != nil {
 		return e, "", err
 	}
-	i := slices.IndexFunc(model.Monitors, func(m config.Monitor) bool { return m.Name == name })
-	if i < 0 {
-		return e, "", api.Errorf(api.NotFound, "there is no monitor %q", name).Try("shisa monitor list")
+	m, err := monitorOf(model, name)
+	if err != nil {
+		return e, "", err
 	}
 	h, err := simulate.Parse(text)
 	if history != "" {
-		h, err = readHistory(history)
+		h, err = readHistory(history, model)
 	}
 	if err != nil {
 		return e, "", err
@@ -73,9 +73,17 @@ func (a *app) explanation(c *cobra.Command, name, file, history string) (explana
 	if text != "" || history != "" {
 		e.Recorded = append(e.Recorded, about(simulate.Run(model, h), name)...)
 	}
-	e.Policy = policy(model.Monitors[i])
+	e.Policy = policy(m)
 	e.Ahead = simulate.Ahead(model, name, from, time.Now())
 	return e, text, nil
+}
+
+func monitorOf(model *config.Model, name string) (config.Monitor, error) {
+	i := slices.IndexFunc(model.Monitors, func(m config.Monitor) bool { return m.Name == name })
+	if i < 0 {
+		return config.Monitor{}, api.Errorf(api.NotFound, "there is no monitor %q", name).Try("shisa monitor list")
+	}
+	return model.Monitors[i], nil
 }
 
 // standing returns the configuration, the recorded history of the monitor, and
@@ -93,6 +101,9 @@ func (a *app) standing(c *cobra.Command, e *explanation, file string) (*config.M
 	model, problems := config.Parse([]byte(running.Text), running.Source, "", registry())
 	if model == nil {
 		return nil, "", from, fmt.Errorf("this shisa cannot read the configuration of the daemon: %w", problems.Err())
+	}
+	if _, err := monitorOf(model, e.Monitor); err != nil {
+		return nil, "", from, err
 	}
 	w, err := a.client().Why(c.Context(), "monitor/"+e.Monitor)
 	if err != nil {

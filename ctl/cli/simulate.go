@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"shisa/ctl/config"
 	"shisa/ctl/decide/simulate"
 )
 
@@ -42,19 +43,17 @@ In what is printed, > is what happened, = a decision, ! what is done, < how it e
 			if err != nil {
 				return err
 			}
-			h, err := readHistory(args[1])
+			h, err := readHistory(args[1], model)
 			if err != nil {
 				return err
-			}
-			if err := h.Check(model); err != nil {
-				return fmt.Errorf("%s:\n%w", args[1], err)
 			}
 			return a.writeRecord(simulate.Run(model, h))
 		}}
 }
 
-// readHistory reads a history from a file, or from standard input for "-".
-func readHistory(path string) (simulate.History, error) {
+// readHistory reads a history of what model names from a file, or from standard
+// input for "-".
+func readHistory(path string, model *config.Model) (simulate.History, error) {
 	in := os.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -72,6 +71,9 @@ func readHistory(path string) (simulate.History, error) {
 		return simulate.History{}, fmt.Errorf("%s is larger than %d bytes", path, historyLimit)
 	}
 	h, err := simulate.Parse(string(text))
+	if err == nil {
+		err = h.Check(model)
+	}
 	if err != nil {
 		return h, fmt.Errorf("%s:\n%w", path, err)
 	}
