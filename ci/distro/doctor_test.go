@@ -72,6 +72,11 @@ var troubles = []trouble{
 	{finding: "panic-hangs", provoke: "echo 0 >/proc/sys/kernel/panic", mend: byDoctor},
 	{finding: "clock-source", provoke: "echo acpi_pm >/sys/devices/system/clocksource/clocksource0/current_clocksource", mend: byDoctor},
 	{finding: "program-missing", provoke: "sed -i '1s,.*,#!/usr/bin/python9,' /root/probe", mend: "sed -i '1s,.*,#!/bin/sh,' /root/probe"},
+	{ // a program that was built where other libraries are
+		finding: "library-missing",
+		provoke: "sed 's/libc\\.so\\.6/libx.so.6/' /bin/true >/root/probe",
+		mend:    `printf '#!/bin/sh\n' >/root/probe`,
+	},
 	{finding: "port-range", mend: byDoctor},
 	{finding: "state-no-journal", provoke: "mount -t tmpfs none /var/lib/shisa", mend: "umount /var/lib/shisa"},
 	{

@@ -26,6 +26,7 @@ func tryDeb(ctx context.Context, r *report, suite, root, dist, newer string) {
 	}
 	out, err = inside(ctx, root, "shisa", "version")
 	r.check(err == nil, name("runs"), out)
+	r.check(hasGroup(root), name("makes its group"), "it is not in /etc/group")
 	for _, unit := range []string{"shisad.service", "shisa-keeper.service"} {
 		_, err := os.Lstat(filepath.Join(root, "etc/systemd/system/multi-user.target.wants", unit))
 		r.check(err == nil, name("enables "+unit), errText(err))
@@ -38,13 +39,16 @@ func tryDeb(ctx context.Context, r *report, suite, root, dist, newer string) {
 
 	edited := appendTo(filepath.Join(root, conf), "# edited by the administrator\n")
 	r.check(edited == nil, name("edit"), errText(edited))
+	loaded := loadPolicy(root)
+	r.check(loaded == nil, name("load a policy module"), errText(loaded))
 	tryDebUpgrade(ctx, r, name, root, deb, newer)
 
 	out, err = inside(ctx, root, "dpkg", "-r", "shisa")
 	r.check(err == nil, name("remove"), out)
 	r.check(strings.Contains(readText(root, conf), "edited by"), name("removal keeps the configuration"), "it is gone")
+	checkPolicy(r, name, root, newer != "")
 	out, err = inside(ctx, root, "dpkg", "-P", "shisa")
-	r.check(err == nil, name("purge"), out)
+	r.check(err == nil && !hasGroup(root), name("purge"), out)
 	after, err := listing(root)
 	left := difference(before, after)
 	r.check(err == nil && len(left) == 0, name("leaves nothing behind"), strings.Join(left, " "))

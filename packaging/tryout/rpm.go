@@ -46,14 +46,18 @@ func tryRPM(ctx context.Context, r *report, tool, root, dist, newer string) {
 	}
 	out, err = inside(ctx, root, "shisa", "version")
 	r.check(err == nil, name("runs"), out)
+	r.check(hasGroup(root), name("makes its group"), "it is not in /etc/group")
 	_, err = os.Lstat(filepath.Join(root, "etc/systemd/system/multi-user.target.wants/shisad.service"))
 	r.check(err == nil, name("enables shisad.service"), errText(err))
+	loaded := loadPolicy(root)
+	r.check(loaded == nil, name("load a policy module"), errText(loaded))
 	edited := appendTo(filepath.Join(root, conf), "# edited by the administrator\n")
 	r.check(edited == nil, name("edit"), errText(edited))
 	tryRPMUpgrade(ctx, r, name, t, dist, newer)
 
 	out, err = t.run(ctx, repo, "remove", "shisa")
-	r.check(err == nil, name("remove"), tail(out))
+	r.check(err == nil && !hasGroup(root), name("remove"), tail(out))
+	checkPolicy(r, name, root, newer != "")
 	r.check(strings.Contains(readText(root, conf+".rpmsave"), "edited by"), name("removal keeps the configuration"), "it is gone")
 	if err := os.RemoveAll(filepath.Join(root, "etc/shisa")); err != nil {
 		r.check(false, name("tidy"), err.Error())
