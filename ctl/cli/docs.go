@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -115,7 +117,8 @@ func (a *app) doctor() *cobra.Command {
 	c := &cobra.Command{Use: "doctor", Short: "what this machine offers, and what stands in the way",
 		Long: "Looks at everything that shisa needs of this machine: countdowns, kernel, witnesses, BMC, storage, network, other programs\n" +
 			"that hold a watchdog, and the kernel that starts next. Each finding ends, after →, with the command that mends it.\n" +
-			"It changes nothing. When the daemon does not run, it looks itself, best as root.", Args: cobra.NoArgs,
+			"It changes nothing. When the daemon does not run, it looks itself, best as root. With --next-boot the exit code is 1 when the\n" +
+			"kernel that starts next would protect this machine less: a check for the end of an update.", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if named := c.Flags().Changed("kernel"); named || next {
 				switch {
@@ -161,9 +164,21 @@ func (a *app) otherKernel(file, kernel string) error {
 		return err
 	}
 	if a.json {
-		return a.writeJSON(d)
+		err = a.writeJSON(d)
+	} else {
+		a.writeDoctor(d)
 	}
-	a.writeDoctor(d)
+	return cmp.Or(err, lessNext(d))
+}
+
+// lessNext is the error that makes --next-boot a check for scripts: the kernel that
+// starts next would protect this machine less than the running one does.
+func lessNext(d api.Doctor) error {
+	for _, c := range d.Checks {
+		if c.ID == "next-boot-unprotected" || c.ID == "next-boot-below-floor" {
+			return errors.New("the next start takes away what protects this machine; what mends it stands above")
+		}
+	}
 	return nil
 }
 
