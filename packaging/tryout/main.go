@@ -2,12 +2,12 @@
 // downgrades, removes and purges them, and says what it saw: one line a case,
 // then the sums.
 //
-//	tryout [-dist dist] [-newer DIR] [-suites bullseye,bookworm,trixie] [-rpm dnf,zypper]
+//	tryout [-dist dist] [-newer DIR] [-suites bullseye,bookworm,trixie] [-rpm dnf,zypper] [-dkms=false]
 //
 // Debs, and what is in the tarball, go into roots made by debootstrap, one a suite, which are kept in the
 // cache and copied for each run. Rpms go through dnf and zypper, with a local
-// repository and dependencies resolved, into a copy of the same. It needs root
-// and runs no service.
+// repository and dependencies resolved, into a copy of the same. DKMS builds the
+// module from its package. It needs root and runs no service.
 package main
 
 import (
@@ -26,10 +26,15 @@ func main() {
 	newer := flag.String("newer", "", "folder of packages of a newer version, for the upgrade; empty: no upgrade is tried")
 	suites := flag.String("suites", "bullseye,bookworm,trixie", "suites of Debian")
 	tools := flag.String("rpm", "dnf,zypper", "tools for rpm")
+	dkms := flag.Bool("dkms", true, "build the kernel module from its package")
 	flag.Parse()
 
 	r := &report{}
-	if err := try(ctx, r, *dist, *newer, split(*suites), split(*tools)); err != nil {
+	err := try(ctx, r, *dist, *newer, split(*suites), split(*tools))
+	if err == nil && *dkms {
+		err = tryDKMS(ctx, r, *dist)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "tryout:", err)
 		os.Exit(2)
 	}
