@@ -74,6 +74,8 @@ func TestLookup(t *testing.T) {
 		{"minor release of RHEL", hwcompat.Query{Release: "5.14.0-427.el9.x86_64", Distro: "rhel", Version: "9.4", Arch: "x86_64"}, []string{"rhel-9"}, 0, false, false, false},
 		{"Amazon Linux 2 is not 2023", hwcompat.Query{Release: "6.1.100-1.amzn2023.x86_64", Distro: "amzn", Version: "2"}, nil, 0, false, false, false},
 		{"other architecture", hwcompat.Query{Release: "6.1.0-50-arm64", Distro: "debian", Version: "12", Arch: "aarch64"}, nil, 0, false, true, false},
+		{"a kernel of another architecture than this machine's", hwcompat.Query{Release: "6.1.0-50-arm64", Distro: "debian", Version: "12", Arch: "x86_64"}, nil, 0, false, true, false},
+		{"nor does a release alone hide its architecture", hwcompat.Query{Release: "5.14.0-427.el9.aarch64"}, nil, 0, false, true, true},
 		{"own build of a known series", hwcompat.Query{Release: "5.14.21-custom", Distro: "rhel", Version: "9.4", Arch: "x86_64"}, nil, 0, false, false, true},
 		{"real-time kernel", hwcompat.Query{Release: "6.12.117+deb12-rt-amd64", Distro: "debian", Version: "12", Arch: "x86_64"}, []string{"debian-12-6.12-rt"}, 0, false, false, false},
 		{"kernel for clouds", hwcompat.Query{Release: "6.1.0-57-cloud-amd64", Distro: "debian", Version: "12", Arch: "x86_64"}, nil, 0, false, false, true},

@@ -1,6 +1,7 @@
 package hwcompat
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -11,13 +12,14 @@ type Query struct {
 	Release string // as uname -r prints it
 	Distro  string // ID of os-release
 	Version string // VERSION_ID of os-release
-	Arch    string // as uname -m prints it
+	Arch    string // as uname -m prints it; one that Release names itself goes before it
 }
 
 // An Answer is what the matrix knows of a kernel.
 type Answer struct {
 	Release    string     `json:"release"`
 	Series     string     `json:"series"`                // empty: the release does not read like one
+	Arch       string     `json:"arch,omitempty"`        // of the kernel, as uname -m prints it; empty: not known
 	BelowFloor bool       `json:"below_floor"`           // the control plane cannot run there
 	Floor      string     `json:"floor"`                 // oldest Linux on which it can
 	Platforms  []Platform `json:"platforms,omitempty"`   // our rows; none: this kernel was never looked at
@@ -29,9 +31,11 @@ type Answer struct {
 // Lookup asks the matrix about a kernel. It never guesses: a kernel that fits
 // no row of ours comes back with no platform, which means not tried.
 func (m *Matrix) Lookup(q Query) Answer {
+	q.Arch = cmp.Or(archOf(q.Release), q.Arch)
 	a := Answer{
 		Release: q.Release,
 		Series:  Series(q.Release),
+		Arch:    q.Arch,
 		Floor:   m.Platforms.Meta.Floor,
 	}
 	a.BelowFloor = a.Series != "" && CompareVersions(a.Series, a.Floor) < 0
@@ -96,6 +100,25 @@ func (k *Kernel) matches(q Query) bool {
 		return name == q.Release || name == strings.TrimSuffix(q.Release, "."+q.Arch) ||
 			strings.TrimSuffix(name, "."+k.Arch) == strings.TrimSuffix(q.Release, "."+k.Arch)
 	})
+}
+
+// archs are the ends of releases by which distributions tell the architecture.
+var archs = []struct{ end, arch string }{
+	{".x86_64", "x86_64"}, {"-amd64", "x86_64"},
+	{".aarch64", "aarch64"}, {"-arm64", "aarch64"},
+	{".i686", "i686"}, {"-686", "i686"}, {"-686-pae", "i686"},
+	{".ppc64le", "ppc64le"}, {"-powerpc64le", "ppc64le"},
+	{".s390x", "s390x"}, {"-s390x", "s390x"},
+}
+
+// archOf returns the architecture that a release names, or "".
+func archOf(release string) string {
+	for _, a := range archs {
+		if strings.HasSuffix(release, a.end) {
+			return a.arch
+		}
+	}
+	return ""
 }
 
 // canonicalArch folds the names of 32-bit x86 into the one of the tables.

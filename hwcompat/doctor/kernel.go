@@ -23,7 +23,7 @@ func untried(j *judge) []hit {
 	reason := fmt.Sprintf("%s on %s %s is in no row of the matrix", k.Release, j.Facts.OS.ID, j.Facts.OS.VersionID)
 	switch {
 	case j.answer.OtherArch:
-		reason += ", only for another architecture than " + k.Arch
+		reason += ", only for another architecture than " + j.answer.Arch
 	case j.answer.OtherBuild:
 		reason += "; another build of the same series is"
 	}
