@@ -26,6 +26,7 @@ func needs(m *config.Model, types config.Registry) check.Needs {
 				n.Engines = append(n.Engines, method)
 			}
 		}
+		n.AnyBackstop = m.Keepalive.Backstop == "auto"
 	}
 	w := wanted{Needs: &n, dir: m.Dir}
 	for _, r := range m.Resources {

@@ -49,6 +49,7 @@ type Finding struct {
 type Needs struct {
 	Protect      bool     // acts on the machine; false only observes
 	Engines      []string // keepalive.method and .backstop: clpka, softdog, wdt, ipmi, ipmiutil; empty: auto
+	AnyBackstop  bool     // beside Engines, whatever chip or BMC there is stands behind them
 	Panic        bool     // a machine-level action is panic
 	Witnesses    bool     // eBPF witnesses are wanted
 	StateDir     string   // folder of the safety journal; empty: /var/lib/shisa
@@ -171,9 +172,11 @@ type judge struct {
 	answer hwcompat.Answer
 }
 
-// wants reports whether an engine may be used: it is named, or none is.
+// wants reports whether an engine may be used: it is named, or none is, or it may stand
+// behind those that are.
 func (j *judge) wants(engine string) bool {
-	return len(j.Needs.Engines) == 0 || slices.Contains(j.Needs.Engines, engine)
+	return len(j.Needs.Engines) == 0 || slices.Contains(j.Needs.Engines, engine) ||
+		j.Needs.AnyBackstop && slices.Contains([]string{"wdt", "ipmi"}, engine)
 }
 
 // A hit is one finding of a rule. An empty severity takes that of the rule.

@@ -307,6 +307,9 @@ var countdownCases = []diagnosis{
 
 var bmcCases = []diagnosis{
 	{"module not loaded", func(in *doctor.Input) { in.Facts.BMC.Devices = nil }, "bmc-no-driver", doctor.Warning, "no /dev/ipmi0", "modprobe -a ipmi_si ipmi_devintf"},
+	{"no driver for what stands behind", func(in *doctor.Input) {
+		in.Facts.BMC.Devices, in.Needs.Engines, in.Needs.AnyBackstop = nil, []string{"clpka"}, true
+	}, "bmc-no-driver", doctor.Warning, "no /dev/ipmi0", "modprobe -a ipmi_si ipmi_devintf"},
 	{"server in no list", func(in *doctor.Input) { in.Facts.BMC.Product = "R650" }, "bmc-untried", doctor.Info, "NEC R650", "maintenance window"},
 	{"vendor agent, BMC not wanted by name", process("ESMntserver", "/opt/nec/esmpro_sa/bin/ESMntserver"), "bmc-shared", doctor.Warning, "ESMPRO", "ESMagntconf"},
 	{"vendor agent known by its folder", process("other", "/opt/nec/esmpro_sa/bin/other"), "bmc-shared", doctor.Warning, "ESMPRO", "ESMagntconf"},
@@ -350,6 +353,9 @@ var nextCases = []diagnosis{
 	{"nothing stands in", func(in *doctor.Input) { in.Next = next("6.1.0-51-amd64", "lib/modules/x", "iTCO_wdt") }, "next-boot-unprotected", doctor.Error, "no softdog either", "dkms install"},
 	{"no modules installed", func(in *doctor.Input) { in.Next = next("6.1.0-51-amd64", "") }, "next-boot-unprotected", doctor.Error, "none of its modules", "dkms install"},
 	{"the chip loses its driver", func(in *doctor.Input) { in.Next = next("6.1.0-51-amd64", "lib/modules/x", "clpka") }, "next-boot-unprotected", doctor.Warning, "6.1.0-51-amd64 starts next (grub: Debian) and has no iTCO_wdt for the engine wdt", "all modules of 6.1.0-51-amd64"},
+	{"one that only stands behind loses its driver", func(in *doctor.Input) {
+		in.Next, in.Needs.Engines, in.Needs.AnyBackstop = next("6.1.0-51-amd64", "lib/modules/x", "clpka"), []string{"clpka"}, true
+	}, "next-boot-unprotected", doctor.Warning, "has no iTCO_wdt for the engine wdt", "all modules of"},
 	{"the only engine goes", func(in *doctor.Input) {
 		in.Next, in.Needs.Engines = next("6.1.0-51-amd64", "lib/modules/x", "clpka"), []string{"softdog"}
 	}, "next-boot-unprotected", doctor.Error, "has no softdog for the engine softdog", "all modules of"},

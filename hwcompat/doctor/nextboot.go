@@ -74,7 +74,7 @@ func driversLost(j *judge, n *Next) []hit {
 			reason: "has no " + strings.Join(lost, ", ") + " for the engine " + engine,
 			mend:   "install the package with all modules of " + n.Kernel.Release + " (linux-modules-extra, kernel-modules-extra)",
 		}
-		if len(j.Needs.Engines) == 1 {
+		if len(j.Needs.Engines) == 1 && j.Needs.Engines[0] == engine {
 			h.severity = Error
 		}
 		hits = append(hits, h)

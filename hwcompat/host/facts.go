@@ -141,7 +141,7 @@ func (s Systemd) HoldsWatchdog() bool {
 // Services maps the name of a unit or init script to whether it is enabled.
 type Services map[string]bool
 
-// A Network is what the monitors and the web manager live in.
+// A Network is what the monitors look through.
 type Network struct {
 	HostName   string
 	HostKnown  bool     // the own name can be resolved without a name server

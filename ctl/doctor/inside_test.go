@@ -2,12 +2,35 @@ package doctor
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"shisa/bpf/trial"
 	"shisa/ctl/api"
+	"shisa/ctl/config"
 )
+
+// What is named is wanted; a backstop that is not may be any.
+func TestEngines(t *testing.T) {
+	tests := []struct {
+		method, backstop string
+		engines          []string
+		any              bool
+	}{
+		{"auto", "auto", nil, false}, // whatever there is, so that nothing needs to be added
+		{"softdog", "none", []string{"softdog"}, false},
+		{"clpka", "auto", []string{"clpka"}, true},
+		{"clpka", "ipmi", []string{"clpka", "ipmi"}, false},
+	}
+	for _, tt := range tests {
+		m := config.Default()
+		m.Keepalive.Method, m.Keepalive.Backstop = tt.method, tt.backstop
+		if n := needs(m, config.Registry{}); !slices.Equal(n.Engines, tt.engines) || n.AnyBackstop != tt.any {
+			t.Errorf("%s and %s: %v, any backstop %v", tt.method, tt.backstop, n.Engines, n.AnyBackstop)
+		}
+	}
+}
 
 // What no program does comes with the reasons, and with what helps.
 func TestWitness(t *testing.T) {
