@@ -35,7 +35,8 @@ func TestMain(m *testing.M) {
 func start(t *testing.T, role string) int {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
-	cmd.Env = append(os.Environ(), "STALL_ROLE="+role)
+	// Go's scheduler would interrupt what spins, and go on with it on another thread.
+	cmd.Env = append(os.Environ(), "STALL_ROLE="+role, "GODEBUG=asyncpreemptoff=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

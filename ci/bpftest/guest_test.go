@@ -105,7 +105,7 @@ var result = regexp.MustCompile(`(?m)^--- (PASS|FAIL|SKIP): (\S+) \(([0-9.]+s)\)
 // runTests runs one package's tests and reports each as a subtest of ours.
 func runTests(ctx context.Context, t *testing.T, g *vm.Guest, pkg string) {
 	t.Run(pkg, func(t *testing.T) {
-		r, err := g.Run(ctx, "/t/"+pkg, "-test.v", "-test.timeout=6m")
+		r, err := g.Run(ctx, "/t/"+pkg, "-test.v", "-test.timeout=12m")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, g.Console())
 		}

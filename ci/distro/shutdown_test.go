@@ -2,6 +2,7 @@ package distro
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,7 @@ func TestShutdown(t *testing.T) {
 func (d descent) try(s *server) {
 	s.awaitArmed()
 	for path, text := range d.files {
+		s.sh("mkdir -p %s", filepath.Dir(path)) // Debian 13 has no folder for the hook
 		if err := s.WriteFile(s.t.Context(), path, []byte(text)); err != nil {
 			s.t.Fatal(err)
 		}

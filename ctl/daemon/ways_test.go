@@ -26,7 +26,9 @@ func TestFix022AppliedWhateverRuns(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		"failing": func(_ *testing.T, w *world) { w.target("web").startErr = context.DeadlineExceeded },
+		"failing": func(_ *testing.T, w *world) {
+			w.set("web", func(s *scripted) { s.startErr = context.DeadlineExceeded })
+		},
 	}
 	changes := map[string]string{
 		"timing":        strings.Replace(oneService, `interval = "10s"`, `interval = "20s"`, 1),
