@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -69,20 +70,13 @@ func (a *app) imported(r *clpconf.Result, out string) error {
 	}
 	for _, i := range r.Items {
 		if i.Outcome == clpconf.Attention || i.Outcome == clpconf.Invalid {
-			fmt.Fprintf(a.out, "! %s: %s\n", cmpOr(i.Key, i.Path), inert(i.Text))
+			fmt.Fprintf(a.out, "! %s: %s\n", cmp.Or(i.Key, i.Path), inert(i.Text))
 		}
 	}
 	n := r.Count()
 	fmt.Fprintf(a.out, "%s: %d elements taken over, %d do not apply, %d are not supported, %d have no valid value; %s says which\n",
 		out, n[clpconf.Mapped], n[clpconf.NotApplicable], n[clpconf.Unsupported], n[clpconf.Invalid], clpconf.ReportName)
 	return nil
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // freeFolder refuses to write among other files.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"shisa/ctl/api"
 	"shisa/ctl/client"
@@ -122,7 +123,7 @@ func (c *call) translate(from, to string, mode config.Mode) error {
 	for _, i := range r.Items {
 		switch i.Outcome {
 		case clpconf.Invalid:
-			fmt.Fprintf(c.err, "%s = %s: %s\n", i.Path, inert(i.Value), inert(i.Text))
+			fmt.Fprintf(c.err, "%s: %s\n", inert(strings.TrimSuffix(i.Path+" = "+i.Value, " = ")), inert(i.Text))
 		case clpconf.Attention:
 			fmt.Fprintf(c.err, "%s: %s\n", cmp.Or(i.Key, i.Path), inert(i.Text))
 		case clpconf.Mapped, clpconf.Implied, clpconf.NotApplicable, clpconf.Unsupported:
