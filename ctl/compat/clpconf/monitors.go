@@ -77,6 +77,7 @@ func (i *importer) monitor(t, rec *table, n *Node) {
 	i.comment(t, n)
 	i.target(t, n)
 	dir := i.folder(monitorKind, n, "monitor.s", "monitor.s")
+	i.done(i.find(n, "parameters/default"), Mapped, t.label+".script", ownOrTheirs)
 	switch {
 	case n.Name == stallAlias:
 	case name == "http":
@@ -180,27 +181,33 @@ func (i *importer) page(t *table, n *Node) {
 // members finds the monitors that a monitor of monitors counts: whatever below
 // its parameters names one.
 func (i *importer) members(t *table, n *Node) {
+	p := n.child("parameters")
+	if p == nil {
+		return
+	}
 	var list []any
-	var from *Node
-	if p := n.child("parameters"); p != nil {
-		p.leaves(func(leaf *Node) {
-			called := leaf.Text
-			if len(leaf.Children) == 0 {
-				called = cmp.Or(called, leaf.Key)
+	p.leaves(func(leaf *Node) {
+		called := leaf.Text
+		if len(leaf.Children) == 0 {
+			called = cmp.Or(called, leaf.Key)
+		}
+		name, ok := i.lookup(monitorKind, called)
+		o, text := Mapped, name
+		switch {
+		case ok && !slices.Contains(list, any(name)):
+			list = append(list, name)
+			t.set("monitors", param.Literal(list), leaf)
+		case !ok && leaf.Name == "name":
+			o, text = Attention, "monitor "+clip(called)+" is not imported, and does not count"
+		default:
+			return
+		}
+		for _, said := range []*Node{leaf, leaf.parent} {
+			if said == leaf || said.Attr != "" {
+				i.done(said, o, t.label+".monitors", "%s", text)
 			}
-			name, ok := i.lookup(monitorKind, called)
-			if ok && !slices.Contains(list, any(name)) {
-				list, from = append(list, name), leaf
-				i.done(leaf, Mapped, t.label+".monitors", "%s", name)
-				if leaf.parent.Attr != "" {
-					i.done(leaf.parent, Mapped, t.label+".monitors", "%s", name)
-				}
-			}
-		})
-	}
-	if from != nil {
-		t.set("monitors", param.Literal(list), from)
-	}
+		}
+	})
 }
 
 // listener makes a look at a port of a monitor that also logs in.
@@ -247,6 +254,7 @@ func (i *importer) relation(t *table, n *Node) {
 		if !ok {
 			i.done(kind, NotApplicable, t.label+".target", "%s %s is not imported", what, clip(name.Text))
 			i.done(name, NotApplicable, t.label+".target", "%s %s is not imported", what, clip(name.Text))
+			i.note(Attention, n, t.label+".target", "it recovered %s %s, which is not imported", what, clip(name.Text))
 			return
 		}
 		ref = what + "/" + ours
@@ -266,6 +274,9 @@ func (i *importer) relation(t *table, n *Node) {
 	i.done(kind, Mapped, t.label+".target", "%s", ref)
 	i.take(t, "target", param.Literal(ref), name)
 }
+
+// ownOrTheirs is said of the switch between the two kinds of scripts.
+const ownOrTheirs = "an absolute path is the operator's own program, any other a script beside the configuration"
 
 // preaction takes over the one script that the original runs before each step
 // that says so.
@@ -291,5 +302,5 @@ func (i *importer) preaction(t *table, n *Node, dir folder) {
 	if leaf != nil && !runs {
 		i.done(leaf, NotApplicable, t.label+".script", "it is named, but no step runs it")
 	}
-	i.done(at("default"), Mapped, t.label+".script", "an absolute path is the operator's own program, any other a script beside the configuration")
+	i.done(at("default"), Mapped, t.label+".script", ownOrTheirs)
 }

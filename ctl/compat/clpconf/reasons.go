@@ -90,6 +90,7 @@ var rules = []rule{
 	{"monitor/vmw/parameters/object", NotApplicable, "target says which machine it is"},
 	{"monitor/*/parameters/libraryfullpath", NotApplicable, "no library is needed"},
 	{"monitor/genw/parameters/waitstop", NotApplicable, "what watches while a resource is active ends before it is stopped"},
+	{"monitor/*/relation", Invalid, "type and name say together what is recovered"},
 	{"monitor/*/nice", Unsupported, "probes run at the priority of the daemon"},
 	{"monitor/userw/firstmonwait", NotApplicable, "the countdown is armed as soon as the daemon is up"},
 	{"monitor/userw/polling", NotApplicable, "the interval and timeout of the heartbeat are used, as parameters/usehb says"},

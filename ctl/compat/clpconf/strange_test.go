@@ -59,6 +59,12 @@ func TestStrangers(t *testing.T) {
 			[]string{`hypervisor = "vsphere"`, `address = "esx"`}, []string{"since it names a host, vSphere is taken", "m/m.vmx (line 2): the host knows the machine by its name"},
 		},
 		{
+			"a member that cannot be imported",
+			`<root><monitor><psw name="p"><parameters><default>1</default><processname>x</processname></parameters></psw><ipw name="i"/>
+			<mtw name="m"><parameters><list id="0"><name>p</name></list><list id="1"><name>i</name></list><list id="2"><name>lost</name></list></parameters></mtw></monitor></root>`,
+			[]string{`monitors = ["p"]`}, []string{"list@1/name = i (line 2) → monitor.m.monitors: monitor i is not imported, and does not count", "list@2/name = lost (line 2) → monitor.m.monitors: monitor lost is not imported, and does not count"},
+		},
+		{
 			"KVM has no host",
 			`<root><group name="g"><resource name="vm@v"/></group><resource><vm name="v"><parameters><vmtype>1</vmtype><vmname>m</vmname><guestos><esxserverip>10.0.0.1</esxserverip></guestos>
 			</parameters></vm></resource></root>`,
