@@ -178,7 +178,7 @@ func declareWindows(p *[]string, name, help string, s *param.Set) {
 func declareAPI(m *Model, s *param.Set) {
 	v := &m.API
 	s.String(&v.Socket, "socket", "/run/shisa/api.sock", "Unix socket of the API.").Check(socketPath(&v.Socket))
-	s.String(&v.Group, "group", "", "System group whose members may read status and events; empty: root only.")
+	s.String(&v.Group, "group", "", "System group whose members may read status and events; the packages bring one called shisa. Empty: root only.")
 }
 
 func declareStore(m *Model, s *param.Set) {
