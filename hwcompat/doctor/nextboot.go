@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -52,7 +53,7 @@ func driversLost(j *judge, n *Next) []hit {
 	need := map[string][]string{}
 	for _, w := range j.Facts.Watchdogs {
 		if !w.Software() && j.wants("wdt") {
-			need["wdt"] = append(need["wdt"], w.Driver)
+			need["wdt"] = append(need["wdt"], cmp.Or(w.Module, w.Driver))
 		}
 	}
 	if slices.Contains(j.Needs.Engines, "softdog") {

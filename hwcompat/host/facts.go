@@ -98,6 +98,7 @@ type Watchdog struct {
 	Name       string // watchdog0; watchdog for one outside the watchdog core
 	Identity   string
 	Driver     string
+	Module     string // of the driver; empty: built in, or not known
 	State      string // active, inactive; empty: the kernel does not say
 	Timeout    int    // seconds
 	NoWayOut   bool

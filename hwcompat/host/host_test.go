@@ -2,7 +2,10 @@ package host_test
 
 import (
 	"io/fs"
+	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -192,6 +195,32 @@ func TestPlaces(t *testing.T) {
 		"bare":             {fstest.MapFS{"proc/cpuinfo": text("flags\t\t: fpu lm\n")}, host.Virtual{}},
 	} {
 		t.Run(name, func(t *testing.T) { equal(t, "virtual", host.Inspect(tt.files).Virtual, tt.want) })
+	}
+}
+
+// TestWatchdogModule: the driver of a chip and its module need not share a name, and a
+// driver that is built in has none.
+func TestWatchdogModule(t *testing.T) {
+	root := t.TempDir()
+	for name, driver := range map[string]string{"watchdog0": "i6300ESB timer", "watchdog1": "built in"} {
+		for _, dir := range []string{"sys/class/watchdog/" + name + "/device", "sys/bus/pci/drivers/" + driver} {
+			if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink("../../../../bus/pci/drivers/"+driver, filepath.Join(root, "sys/class/watchdog", name, "device/driver")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../../../../module/i6300esb", filepath.Join(root, "sys/bus/pci/drivers/i6300ESB timer/module")); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range host.Inspect(os.DirFS(root)).Watchdogs {
+		got = append(got, w.Driver+": "+w.Module)
+	}
+	if want := []string{"i6300ESB timer: i6300esb", "built in: "}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

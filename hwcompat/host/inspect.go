@@ -122,6 +122,14 @@ func (v *view) link(name string) string {
 	return to
 }
 
+// linked returns the last element of where a symbolic link points; "" if it is none.
+func (v *view) linked(name string) string {
+	if to := v.link(name); to != "" {
+		return path.Base(to)
+	}
+	return ""
+}
+
 // first returns the first of the names that exists, or "".
 func (v *view) first(names ...string) string {
 	i := slices.IndexFunc(names, v.exists)

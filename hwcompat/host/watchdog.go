@@ -19,6 +19,7 @@ func (v *view) watchdogs(all []Process, mods Modules) []Watchdog {
 			Name:       n,
 			Identity:   v.text(path.Join(dir, "identity")),
 			Driver:     v.driver(dir),
+			Module:     v.linked(path.Join(dir, "device/driver/module")),
 			State:      v.text(path.Join(dir, "state")),
 			Timeout:    v.number(path.Join(dir, "timeout")),
 			NoWayOut:   v.text(path.Join(dir, "nowayout")) == "1",
@@ -43,8 +44,8 @@ func (v *view) watchdogs(all []Process, mods Modules) []Watchdog {
 // driver names who drives a device of class watchdog. A device without a
 // parent (softdog) has no driver link; its identity tells.
 func (v *view) driver(dir string) string {
-	if d := v.link(path.Join(dir, "device/driver")); d != "" {
-		return path.Base(d)
+	if d := v.linked(path.Join(dir, "device/driver")); d != "" {
+		return d
 	}
 	if v.text(path.Join(dir, "identity")) == "Software Watchdog" {
 		return "softdog"
