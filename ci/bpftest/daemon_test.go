@@ -60,7 +60,8 @@ func TestDaemonWithoutTypes(t *testing.T) {
 	}
 	d := start(t, oneKernel(t), "mount --bind /dev/null /sys/kernel/btf/vmlinux")
 	said := d.doctor()
-	for name, want := range map[string]string{"exits": "process connector", "stall": "reading of /proc", "blockio": "none", "beats": "none", "blame": "none"} {
+	for name, want := range map[string]string{"exits": "only process connector", "stall": "only reading of /proc", "blockio": "none",
+		"beats": "programs in the kernel", "blame": "only programs in the kernel for devices-begin"} {
 		if !strings.HasPrefix(said[name], want) {
 			t.Errorf("%s is done by %q, not by %s", name, said[name], want)
 		}

@@ -64,7 +64,8 @@ type feeder struct {
 	kill  string // ends its pings
 }
 
-const feedTimeout = 6 * time.Second
+// feedTimeout leaves a systemd that starts itself anew in emulation time to come back.
+const feedTimeout = 15 * time.Second
 
 var feeders = []feeder{
 	{

@@ -52,7 +52,12 @@ func unit(name string) string {
 }
 
 var troubles = []trouble{
-	{finding: "bmc-no-driver", provoke: "modprobe -r ipmi_devintf && modprobe -r ipmi_si", mend: byDoctor},
+	{
+		finding: "bmc-no-driver",
+		// The daemon may be asking the BMC just now; ACPI's own access holds the driver, too.
+		provoke: "for m in ipmi_devintf acpi_ipmi ipmi_ssif ipmi_si; do for i in 1 2 3 4 5 6 7 8 9; do modprobe -r $m && break; sleep 1; done; done; ! lsmod | grep -w ^ipmi_si",
+		mend:    byDoctor,
+	},
 	{finding: "time-unsynced", mend: impostor("chronyd")},
 	{finding: "module-missing"},
 	{finding: "no-network"},
