@@ -162,29 +162,32 @@ func (m *Machine) finalForUnits(failed []*unit, action func(*unit) recovery.Acti
 			acts = append(acts, f)
 		}
 	}
-	m.inTurn(acts)
+	m.inTurn(acts, 0)
 }
 
-// inTurn carries out final actions of units one after the other, each with
-// its script before.
-func (m *Machine) inTurn(acts []*finalAct) {
-	if len(acts) == 0 {
+// inTurn runs the scripts before final actions of units one after the other,
+// from that of acts[next] on, and then carries out all the actions: a milder
+// one may end the daemon, and the stronger must not be lost for that.
+func (m *Machine) inTurn(acts []*finalAct, next int) {
+	if next == len(acts) {
+		for _, f := range acts {
+			m.forUnit(f)
+		}
 		return
 	}
-	f := acts[0]
-	do := func(failure string) {
+	f := acts[next]
+	u := f.unit.cfg
+	if u.BeforeFinal == "" {
+		m.inTurn(acts, next+1)
+		return
+	}
+	then := func(failure string) {
 		if failure != "" {
 			m.emit(event.RecoveryScriptFailed, f.subject, "error", failure)
 		}
-		m.forUnit(f)
-		m.inTurn(acts[1:])
+		m.inTurn(acts, next+1)
 	}
-	u := f.unit.cfg
-	if u.BeforeFinal == "" {
-		do("")
-		return
-	}
-	m.do(RunScript{m.begin(pending{then: do}), u.Name, u.BeforeFinal, m.stretched(u.ScriptTimeout),
+	m.do(RunScript{m.begin(pending{then: then}), u.Name, u.BeforeFinal, m.stretched(u.ScriptTimeout),
 		map[string]string{"CLP_RESOURCENAME": u.Name, "CLP_GROUPNAME": u.Group, "CLP_ACTION": "FINALACTION"}})
 }
 
@@ -193,6 +196,8 @@ func (m *Machine) forUnit(f *finalAct) {
 	m.changed = true
 	switch {
 	case m.revoke(f):
+	case !m.holds(f.unit):
+		m.emit(event.ActionVoided, f.subject, "action", string(f.action))
 	case f.action.OnMachine() || f.action == recovery.StopService:
 		m.admit(f)
 	case f.unit.group.state == GroupStopFailed:
@@ -200,6 +205,7 @@ func (m *Machine) forUnit(f *finalAct) {
 	case f.action == recovery.StopGroup || f.action == recovery.StopResource:
 		m.emit(event.RecoveryFinal, f.subject, "action", string(f.action), "reason", f.reason)
 		m.stopGroup(f.unit.group, resource.Request{Event: resource.Recover, Factor: resource.GroupStop}, "final action: "+f.reason)
+		f.unit.group.givenUp = true
 	}
 }
 

@@ -122,11 +122,28 @@ func (m *Machine) pass(f *finalAct) {
 	switch w, u := f.watch, f.unit; {
 	case w != nil:
 		m.prepare(w, f)
-	case u != nil && u.state != StartFailed && u.state != StopFailed:
+	case u != nil && !m.holds(u):
 		m.emit(event.ActionVoided, f.subject, "action", string(f.action))
 	default:
 		m.onMachine(f)
 	}
+}
+
+// holds reports whether u is still as it was when a final action was decided for
+// it. That a milder action has stopped it since, or the whole service, mends
+// nothing.
+func (m *Machine) holds(u *unit) bool {
+	if m.units[u.cfg.Name] != u {
+		return false // it is not in the configuration any more
+	}
+	switch u.state {
+	case StartFailed, StopFailed:
+		return true
+	case Offline, Stopping:
+		return u.group.givenUp || m.service.state != Running
+	case Starting, Online:
+	}
+	return false
 }
 
 // drop takes f out of those that wait.

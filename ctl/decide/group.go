@@ -58,6 +58,7 @@ type group struct {
 	shown     GroupState       // state of the last step, and since when
 	since     time.Duration
 	stopCause string // one of config.Group.StopWhen
+	givenUp   bool   // stopped by the final action of a resource, and left alone since
 	bouncing  bool   // some units are being restarted while the group stays online
 }
 
@@ -101,6 +102,7 @@ func (m *Machine) startGroup(g *group, r resource.Request, reason string) bool {
 	if m.service.state != Running {
 		return false
 	}
+	g.givenUp = false
 	if g.state == GroupStopping {
 		g.restart, g.reason = true, reason
 		return true
@@ -119,7 +121,7 @@ func (m *Machine) startGroup(g *group, r resource.Request, reason string) bool {
 
 // stopGroup begins to stop g; it reports whether there was anything to do.
 func (m *Machine) stopGroup(g *group, r resource.Request, reason string) bool {
-	g.restart, g.asked = false, true
+	g.restart, g.asked, g.givenUp = false, true, false
 	if !g.move(stopAsked) {
 		return false
 	}

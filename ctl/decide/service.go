@@ -61,7 +61,7 @@ func (m *Machine) stopService(in StopService, f *finalAct) {
 		f = nil
 	}
 	m.service.act, m.service.server = f, in.Server
-	m.reload, m.allWatches = nil, true
+	m.reload, m.allWatches, m.changed = nil, true, true
 	m.emit(event.ServiceStopping, "", "reason", in.Reason)
 	r := resource.Request{Event: resource.Start, Factor: resource.ServiceStop, LastAction: "NONE"}
 	switch {

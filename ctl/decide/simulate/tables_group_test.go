@@ -125,6 +125,36 @@ func (c *corpus) several() {
 				"0s fail start a \"exit status 1\"\n0s fail start b \"exit status 2\"\n1m end\n", "several", a, b)
 		}
 	}
+	for _, waits := range []string{"script", "window"} {
+		for _, a := range []recovery.Action{recovery.NoAction, recovery.StopGroup} {
+			for _, then := range []string{"nothing", "started", "stopped"} {
+				config := lines(protect, group("g"), unitOf("g", "a", set("depends_on", []string{}), set("on_start_failure", string(a))))
+				b := []string{set("depends_on", []string{}), set("on_start_failure", "reboot")}
+				if waits == "script" {
+					b = append(b, set("before_final", "/before"), set("script_timeout", "1m"))
+				} else {
+					config = lines(config, "[reboot]", set("windows", []string{"daily 11:01-11:05"}))
+				}
+				history := "clock 2026-11-23 11:00:00\n0s fail start a \"exit status 1\"\n0s fail start b \"exit status 2\"\n0s take script /before 30s\n"
+				switch then {
+				case "started":
+					history += "10s mend all\n10s start group g\n"
+				case "stopped":
+					history += "10s stop group g\n"
+				}
+				c.add(fmt.Sprintf("a asks for %s, b for a reboot that waits for its %s; meanwhile %s by the operator.", a, waits, then),
+					lines(config, unitOf("g", "b", b...)), history+"2m end\n", "several", "waits", waits, a, then)
+			}
+		}
+	}
+	for _, a := range []recovery.Action{recovery.StopService, recovery.Shutdown, recovery.Reset} {
+		c.add(fmt.Sprintf("a asks for %s, b for a reboot after its script; nothing is lost.", a),
+			lines(protect, group("g"), group("other"), unitOf("g", "a", set("depends_on", []string{}), set("on_start_failure", string(a))),
+				unitOf("g", "b", set("depends_on", []string{}), set("on_start_failure", "reboot"), set("before_final", "/before"), set("script_timeout", "1m")),
+				unitOf("other", "other")),
+			"0s fail start a \"exit status 1\"\n0s fail start b \"exit status 2\"\n0s take script /before 30s\n5m end\n",
+			"several", "waits", "script", a)
+	}
 }
 
 // between: groups that wait for each other.
