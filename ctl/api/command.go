@@ -1,10 +1,13 @@
 package api
 
 import (
+	"cmp"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"shisa/ctl/config"
 	"shisa/ctl/event"
 	"shisa/ctl/monitor"
 )
@@ -108,6 +111,53 @@ type Change struct {
 	Do      string `json:"do"`      // "start", "stop", "restart", "change"; "later": it holds from the next start of the daemon on
 	Subject string `json:"subject"` // "monitor/web", "keepalive"
 	Detail  string `json:"detail"`  // "interval 30s → 10s"
+}
+
+// Changes returns the steps of a plan, in order; empty: nothing changes.
+func Changes(p *config.Plan) []Change {
+	list := []Change{}
+	for _, s := range p.Steps {
+		subject := string(s.Kind) + "/" + s.Name
+		if s.Kind == config.SectionKind {
+			subject = cmp.Or(s.Name, "general")
+		}
+		list = append(list, Change{Do: string(s.Op), Subject: subject, Detail: detail(s)})
+	}
+	return list
+}
+
+func detail(s config.Step) string {
+	parts := []string{}
+	for _, f := range s.Fields {
+		parts = append(parts, fmt.Sprintf("%s %s → %s", f.Key, cmp.Or(f.Old, "(none)"), cmp.Or(f.New, "(none)")))
+	}
+	if s.Why != "" {
+		parts = append(parts, s.Why)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Summary counts the steps of a plan in words, and says whether it touches the
+// countdown.
+func Summary(p *config.Plan) string {
+	count := map[config.Op]int{}
+	for _, s := range p.Steps {
+		count[s.Op]++
+	}
+	var parts []string
+	for _, op := range []config.Op{config.OpStart, config.OpStop, config.OpRestart, config.OpChange, config.OpLater} {
+		if count[op] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count[op], op))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing changes"
+	}
+	text := strings.Join(parts, ", ")
+	if p.Rearm {
+		text += "; the countdown is armed anew"
+	}
+	return text
 }
 
 // A Mistake is something wrong in a configuration.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -90,6 +91,13 @@ func (a *app) configShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if a.json {
+				var text strings.Builder
+				if err := m.WriteTOML(&text); err != nil {
+					return err
+				}
+				return a.writeJSON(api.ConfigText{Source: m.Source, Text: text.String()})
+			}
 			return m.WriteTOML(a.out)
 		}}
 	c.Flags().BoolVar(&running, "running", false, "the one in force, from the daemon")
@@ -116,7 +124,7 @@ func (a *app) configDiff() *cobra.Command {
 			}
 			plan := config.Diff(old, next)
 			if a.json {
-				return a.writeJSON(plan)
+				return a.writeJSON(api.Plan{Source: args[1], Changes: api.Changes(&plan), Mistakes: []api.Mistake{}, Summary: api.Summary(&plan)})
 			}
 			return plan.WriteText(a.out)
 		}}

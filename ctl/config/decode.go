@@ -197,7 +197,8 @@ func (r *reader) decodeResource(raw map[string]any, at *place, i int, shapes map
 	}
 	var known []string
 	if !ok {
-		known = r.unknownType(raw, at, name, resourceAliases(r.reg))
+		r.unknownType(raw, at, name, resourceAliases(r.reg))
+		known = keysOfTypes(r.reg.Resources)
 	}
 	sh.set.Reset()
 	resolveTables(sh.own, raw)
@@ -252,7 +253,8 @@ func (r *reader) decodeMonitors(all []map[string]any) {
 		}
 		known := []string{recoveryTable}
 		if !ok {
-			known = append(r.unknownType(raw, at, name, monitorAliases(r.reg)), recoveryTable)
+			r.unknownType(raw, at, name, monitorAliases(r.reg))
+			known = append(keysOfTypes(r.reg.Monitors), recoveryTable)
 		}
 		sh.set.Reset()
 		resolveTables(sh.own, raw)

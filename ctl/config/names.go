@@ -90,13 +90,12 @@ func absoluteOrEmpty(p *string) func() error {
 	}
 }
 
-// unknownType reports the type of raw and returns all its keys: which of them
-// are right cannot be known.
-func (r *reader) unknownType(raw map[string]any, at *place, name string, aliases map[string]string) []string {
-	keys := slices.Collect(maps.Keys(raw))
+// unknownType reports the type of raw, unless it is missing or of a wrong kind,
+// which is reported anyway.
+func (r *reader) unknownType(raw map[string]any, at *place, name string, aliases map[string]string) {
 	typeName := text(raw["type"])
 	if typeName == "" {
-		return keys // reported as missing or of a wrong kind
+		return
 	}
 	types := slices.Sorted(maps.Values(aliases))
 	guess := "no such type"
@@ -108,7 +107,17 @@ func (r *reader) unknownType(raw map[string]any, at *place, name string, aliases
 		guess += "; there are: " + strings.Join(slices.Compact(types), ", ")
 	}
 	r.add(at.at("type"), name+".type", "%q: %s", typeName, guess)
-	return keys
+}
+
+// keysOfTypes returns every key that some type of monitor or resource has: what
+// may be right in a table whose type is not known.
+func keysOfTypes[T interface{ Params() *param.Set }](types map[string]T) []string {
+	var keys []string
+	for _, t := range types {
+		keys = append(keys, t.Params().Names()...)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // monitorAliases maps the name and the original's name of each type to the name.

@@ -90,7 +90,7 @@ func (d *Daemon) prepare(s api.ConfigSource) (*proposal, api.Plan) {
 		wanted.Store.Dir = d.parts.StateDir
 	}
 	p := d.propose(wanted)
-	answer.Changes, answer.Summary = changes(&p.plan), summary(&p.plan)
+	answer.Changes, answer.Summary = api.Changes(&p.plan), api.Summary(&p.plan)
 	return p, answer
 }
 
@@ -123,47 +123,6 @@ func (d *Daemon) read(s api.ConfigSource) (m *config.Model, problems config.Prob
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-func changes(p *config.Plan) []api.Change {
-	list := []api.Change{}
-	for _, s := range p.Steps {
-		subject := string(s.Kind) + "/" + s.Name
-		if s.Kind == config.SectionKind {
-			subject = cmp.Or(s.Name, "general")
-		}
-		list = append(list, api.Change{Do: string(s.Op), Subject: subject, Detail: detail(s)})
-	}
-	return list
-}
-
-func detail(s config.Step) string {
-	parts := []string{}
-	for _, f := range s.Fields {
-		parts = append(parts, fmt.Sprintf("%s %s → %s", f.Key, cmp.Or(f.Old, "(none)"), cmp.Or(f.New, "(none)")))
-	}
-	if s.Why != "" {
-		parts = append(parts, s.Why)
-	}
-	return strings.Join(parts, "; ")
-}
-
-// summary counts the steps of a plan in words.
-func summary(p *config.Plan) string {
-	count := map[config.Op]int{}
-	for _, s := range p.Steps {
-		count[s.Op]++
-	}
-	var parts []string
-	for _, op := range []config.Op{config.OpStart, config.OpStop, config.OpRestart, config.OpChange, config.OpLater} {
-		if count[op] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[op], op))
-		}
-	}
-	if len(parts) == 0 {
-		return "nothing changes"
-	}
-	return strings.Join(parts, ", ")
 }
 
 // listed returns the mistakes in one text: a reload by signal has nobody to answer to.

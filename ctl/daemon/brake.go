@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"shisa/ctl/api"
 	"shisa/ctl/config"
 	"shisa/ctl/decide"
 	"shisa/ctl/event"
@@ -50,7 +51,7 @@ func (d *Daemon) follow(ctx context.Context, brake string) {
 	p := d.propose(wanted)
 	c, err := d.build(p.next, &p.plan)
 	if err == nil {
-		c.wanted, c.summary = wanted, summary(&p.plan)
+		c.wanted, c.summary = wanted, api.Summary(&p.plan)
 		err = d.reserve(c, p.running)
 	}
 	if err != nil {

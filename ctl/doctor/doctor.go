@@ -123,7 +123,10 @@ func countdowns(ctx context.Context, m *config.Model, machine choose.Machine) []
 		text, level := c.Why, api.LevelInfo
 		if c.Chosen {
 			level = api.LevelOK
-			text = strings.TrimSpace(fmt.Sprintf("chosen: %s %s; %s", c.Device, c.Identity, c.Why))
+			text = "chosen: " + c.Why
+			if which := strings.TrimSpace(c.Device + " " + c.Identity); which != "" {
+				text = "chosen: " + which + "; " + c.Why
+			}
 		}
 		all = append(all, api.Check{Area: "countdown", Name: name, Level: level, Text: text})
 	}
