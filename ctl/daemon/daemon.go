@@ -144,7 +144,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.parts.Guard.Configure(ctx, d.model, never)
 	wg.Go(func() { d.parts.Guard.Run(ctx) })
 	if err := d.parts.Store.Started(ctx, store.Started{Version: d.parts.Version, Mode: string(d.model.Mode)}); err != nil {
-		d.emit(event.StoreDegraded.New("", "error", err.Error()))
+		if d.parts.Store.Health().JournalError == nil { // else the store tells of it itself
+			d.emit(event.StoreDegraded.New("", "error", err.Error()))
+		}
 		d.input(ctx, decide.Store{Down: true})
 	}
 	d.input(ctx, decide.Boot{Clean: d.parts.StillUp || d.parts.Reason.Cause.Clean(), Rescue: rescue,

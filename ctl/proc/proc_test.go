@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -12,7 +13,43 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// TestHidden: a process that /proc does not show is not gone.
+func TestHidden(t *testing.T) {
+	self, err := Identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var unable error
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with its mounts
+		for _, err := range []error{
+			unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("none", root, "tmpfs", 0, ""),
+		} {
+			if err != nil {
+				unable = err
+				return
+			}
+		}
+		if _, err := List(); !errors.Is(err, ErrHidden) {
+			t.Errorf("list: %v, want %v", err, ErrHidden)
+		}
+		if _, err := Read(self.PID); !errors.Is(err, ErrHidden) {
+			t.Errorf("read: %v, want %v", err, ErrHidden)
+		}
+		if alive, err := self.Lives(); alive || !errors.Is(err, ErrHidden) || !self.Alive() {
+			t.Errorf("lives %v (%v), alive %v", alive, err, self.Alive())
+		}
+	}()
+	if <-done; unable != nil {
+		t.Skipf("no mounts of our own: %v", unable)
+	}
+}
 
 func TestParseStat(t *testing.T) {
 	rest := " S 1 20 30 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 4711 0 0 18446744073709551615 0\n"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -23,10 +24,20 @@ type ID struct {
 func (id ID) String() string { return fmt.Sprintf("%d@%d", id.PID, id.Start) }
 
 // Alive reports whether the process still exists and has not ended: a zombie,
-// which only waits to be reaped by its parent, is not alive.
+// which only waits to be reaped by its parent, is not alive. One that cannot be
+// looked at counts as alive.
 func (id ID) Alive() bool {
+	alive, err := id.Lives()
+	return alive || err != nil
+}
+
+// Lives is Alive for those who must know when the process cannot be looked at.
+func (id ID) Lives() (bool, error) {
 	s, err := Read(id.PID)
-	return err == nil && s.Start == id.Start && !s.Ended()
+	if errors.Is(err, ErrGone) {
+		return false, nil
+	}
+	return err == nil && s.Start == id.Start && !s.Ended(), err
 }
 
 // A Stat is what the kernel says about a process in /proc/PID/stat.
@@ -47,11 +58,19 @@ func (s Stat) Ended() bool { return s.State == 'Z' || s.State == 'X' || s.State 
 // ErrGone says that there is no such process (any more).
 var ErrGone = errors.New("no such process")
 
+// ErrHidden says that there are processes which /proc does not show.
+var ErrHidden = errors.New(root + " does not show every process: mount it, without the option hidepid")
+
 // Read returns the state of a process. The error is ErrGone when there is none.
 func Read(pid int) (Stat, error) {
 	// 52 numbers of at most 20 digits and a name of at most 64 bytes.
 	var buf [2048]byte
 	n, err := readInto(pid, "stat", buf[:])
+	if errors.Is(err, ErrGone) && exists(pid) { // it has come just now, or is hidden
+		if n, err = readInto(pid, "stat", buf[:]); errors.Is(err, ErrGone) && exists(pid) {
+			err = ErrHidden
+		}
+	}
 	if err != nil {
 		return Stat{}, err
 	}
@@ -67,6 +86,9 @@ func Identify(pid int) (ID, error) {
 	s, err := Read(pid)
 	return s.ID, err
 }
+
+// exists asks the kernel without /proc (kill(2): signal 0).
+func exists(pid int) bool { return pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
 
 // readInto reads a file of /proc/PID in one system call: the kernel then
 // answers from one moment.
@@ -210,8 +232,10 @@ func joinArguments(b []byte) string {
 	return string(b)
 }
 
-// List returns every process that can be seen, without threads, in order of
-// number. Processes that end meanwhile are left out.
+// List returns every process, without threads, in order of number. Processes that
+// end meanwhile are left out. With an error, those that could be looked at are
+// returned all the same; it is ErrHidden when even the first one, which always
+// lives, is not there.
 func List() ([]Stat, error) {
 	dir, err := os.Open(root)
 	if err != nil {
@@ -223,14 +247,21 @@ func List() ([]Stat, error) {
 		return nil, err
 	}
 	all := make([]Stat, 0, len(names))
+	var unread error
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		if s, err := Read(pid); err == nil {
+		switch s, err := Read(pid); {
+		case err == nil:
 			all = append(all, s)
+		case !errors.Is(err, ErrGone):
+			unread = err
 		}
 	}
-	return all, nil
+	if unread == nil && !slices.ContainsFunc(all, func(s Stat) bool { return s.PID == 1 }) {
+		unread = ErrHidden
+	}
+	return all, unread
 }

@@ -66,10 +66,7 @@ func (p *Process) remains() bool {
 	if p.group != nil {
 		return !p.group.empty()
 	}
-	all, err := proc.List()
-	if err != nil {
-		return false
-	}
+	all, _ := proc.List() // of those that can be looked at
 	for _, s := range all {
 		if s.Group == p.id.PID && !s.Ended() {
 			return true

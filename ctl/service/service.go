@@ -147,6 +147,9 @@ func run(version string, f flags, out, errOut io.Writer) error {
 	if p.log, err = log.New(errOut, log.Options{Level: model.Log.Level, JSON: model.Log.Format == "json"}); err != nil {
 		return err
 	}
+	if bootID() == "" {
+		p.log.Error("processes cannot be looked at, nor boots told apart", errors.New("/proc is not there; mount it: mount -t proc proc /proc"), nil)
+	}
 	if p.store, err = store.Open(model.Store.Dir, store.Options{JournalSize: model.Store.JournalSize,
 		HistorySize: model.Store.HistorySize, Stamp: stamp, Changed: p.storeChanged}); err != nil {
 		return err

@@ -444,6 +444,9 @@ func TestNoProc(t *testing.T) {
 	if _, err := r.client.Doctor(t.Context()); err != nil {
 		t.Errorf("doctor: %v", err)
 	}
+	if !strings.Contains(r.log(), "/proc is not there; mount it") {
+		t.Errorf("it does not say what is missing:\n%s", r.log())
+	}
 	r.end()
 }
 

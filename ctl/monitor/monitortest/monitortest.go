@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"shisa/ctl/monitor"
 	"shisa/ctl/proc"
@@ -115,6 +116,9 @@ func checkCase(t *testing.T, typ monitor.Type, c Case) {
 	}
 	checkProbe(t, p, c)
 	checkCancelled(t, p)
+	if c.Want != monitor.Failed {
+		checkStarved(t, p)
+	}
 	if closer, ok := p.(monitor.Closer); ok {
 		if err := closer.Close(); err != nil {
 			t.Errorf("Close: %v", err)
@@ -175,6 +179,41 @@ func checkCancelled(t *testing.T, p monitor.Prober) {
 	if err == nil && f.Verdict == monitor.Failed && !f.Certain {
 		t.Errorf("a probe that was given up blames the target: %+v", f)
 	}
+}
+
+// Starved calls f while this process can open no more than left files.
+func Starved(t *testing.T, left int, f func()) {
+	t.Helper()
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	free, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0) // the least number that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(free)
+	limit := func(l unix.Rlimit) {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(unix.Rlimit{Cur: uint64(free + left), Max: was.Max})
+	defer limit(was)
+	f()
+}
+
+// checkStarved probes a target that works while this process can open nothing:
+// that may find nothing wrong with the target.
+func checkStarved(t *testing.T, p monitor.Prober) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), probeLimit)
+	defer cancel()
+	Starved(t, 0, func() {
+		if f, err := p.Probe(ctx); err == nil && f.Verdict == monitor.Failed {
+			t.Errorf("a probe that can open nothing blames the target: %+v", f)
+		}
+	})
 }
 
 // watchLeaks returns what checks that no goroutine, descriptor or process has

@@ -137,16 +137,9 @@ func (p *prober) transport() (*http.Transport, error) {
 
 // blame tells what is wrong with the target from what kept us from looking.
 func blame(ctx context.Context, err error) (monitor.Finding, error) {
-	var dns *net.DNSError
-	switch {
-	case ctx.Err() != nil:
-		return monitor.Finding{}, fmt.Errorf("%w: %w", ctx.Err(), err)
-	case errors.As(err, &dns) && !dns.IsNotFound:
-		return monitor.Finding{}, err
-	}
 	var cert *tls.CertificateVerificationError
 	if errors.As(err, &cert) {
 		err = fmt.Errorf("certificate: %w", cert.Err)
 	}
-	return monitor.Finding{Verdict: monitor.Failed, Detail: err.Error()}, nil
+	return monitor.Blame(ctx, err)
 }

@@ -50,7 +50,11 @@ func (p *prober) Probe(ctx context.Context) (monitor.Finding, error) {
 		return monitor.Finding{Verdict: monitor.Failed, Detail: "the target has no process"}, nil
 	}
 	id := proc.ID{PID: pid, Start: start}
-	if id.Alive() && !announced(id) {
+	alive, err := id.Lives()
+	if err != nil {
+		return monitor.Finding{}, fmt.Errorf("look at process %d: %w", pid, err)
+	}
+	if alive && !announced(id) {
 		return monitor.Finding{Detail: fmt.Sprintf("process %d lives", pid)}, nil
 	}
 	monitor.Logf(ctx, "process %v is gone", id)

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -33,8 +34,8 @@ type life struct {
 
 var everybody = census{look: look}
 
-// take returns every process that lives at some moment after the call. The list
-// is shared and must not be changed.
+// take returns every process that lives at some moment after the call; with an
+// error, those that could be looked at. The list is shared and must not be changed.
 func (c *census) take() ([]life, error) {
 	c.mu.Lock()
 	n, before := c.next, c.current
@@ -58,20 +59,23 @@ func (c *census) take() ([]life, error) {
 }
 
 func look() ([]life, error) {
-	all, err := proc.List()
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
+	all, unread := proc.List()
 	lives := make([]life, 0, len(all))
 	for _, s := range all {
 		if s.Ended() {
 			continue
 		}
-		if line, err := command(s); err == nil {
+		switch line, err := command(s); {
+		case err == nil:
 			lives = append(lives, life{s, line})
+		case !errors.Is(err, proc.ErrGone):
+			unread = err
 		}
 	}
-	return lives, nil
+	if unread != nil {
+		unread = fmt.Errorf("list processes: %w", unread)
+	}
+	return lives, unread
 }
 
 // command returns the command line of a process, or of a kernel thread, which

@@ -57,6 +57,23 @@ func TestType(t *testing.T) {
 	})
 }
 
+// TestOutOfFiles: who can open no file of a process has not seen that it is gone.
+func TestOutOfFiles(t *testing.T) {
+	name := fmt.Sprintf("shisa-unseen-%d", os.Getpid())
+	start(t, name)
+	for left := range 4 {
+		p, err := Type.New(map[string]any{"match": name + "*"}, monitor.Env{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		monitortest.Starved(t, left, func() {
+			if f, err := p.Probe(t.Context()); err == nil && f.Verdict != monitor.OK {
+				t.Errorf("with %d files left: %+v", left, f)
+			}
+		})
+	}
+}
+
 func TestKernelThread(t *testing.T) {
 	p, err := Type.New(map[string]any{"match": "[kthreadd]"}, monitor.Env{})
 	if err != nil {

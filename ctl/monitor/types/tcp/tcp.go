@@ -74,7 +74,7 @@ func (p prober) Probe(ctx context.Context) (monitor.Finding, error) {
 	begin := time.Now()
 	c, err := dialer.DialContext(ctx, "tcp", p.addr)
 	if err != nil {
-		return blame(ctx, err)
+		return monitor.Blame(ctx, err)
 	}
 	defer c.Close()
 	// A cancelled context ends the conversation, too.
@@ -83,7 +83,7 @@ func (p prober) Probe(ctx context.Context) (monitor.Finding, error) {
 	connected := time.Since(begin)
 	monitor.Logf(ctx, "connected to %s in %v", c.RemoteAddr(), connected)
 	if err := p.talk(ctx, c); err != nil {
-		return blame(ctx, err)
+		return monitor.Blame(ctx, err)
 	}
 	return monitor.Finding{Detail: fmt.Sprintf("%s answers in %v", p.addr, connected.Round(time.Microsecond))}, nil
 }
@@ -113,18 +113,4 @@ func (p prober) talk(ctx context.Context, c net.Conn) error {
 		}
 	}
 	return fmt.Errorf("the first %d bytes do not contain the expected text", AnswerLimit)
-}
-
-// blame tells what is wrong with the target from what kept us from looking. A
-// name that cannot be resolved and an address family that this machine has
-// not are the latter.
-func blame(ctx context.Context, err error) (monitor.Finding, error) {
-	var dns *net.DNSError
-	switch {
-	case ctx.Err() != nil:
-		return monitor.Finding{}, fmt.Errorf("%w: %w", ctx.Err(), err)
-	case errors.As(err, &dns) && !dns.IsNotFound:
-		return monitor.Finding{}, err
-	}
-	return monitor.Finding{Verdict: monitor.Failed, Detail: err.Error()}, nil
 }

@@ -103,10 +103,7 @@ func group(id proc.ID) []proc.ID {
 	if err != nil || leader.Start != id.Start {
 		return nil
 	}
-	all, err := proc.List()
-	if err != nil {
-		return nil
-	}
+	all, _ := proc.List() // who cannot be looked at cannot be signalled, either
 	var ids []proc.ID
 	for _, s := range all {
 		if s.Group == id.PID && !s.Ended() {
