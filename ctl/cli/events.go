@@ -12,6 +12,18 @@ import (
 	"shisa/ctl/param"
 )
 
+// nearest names the event that was meant, or where they stand.
+func nearest(code string) string {
+	codes := []string{}
+	for _, def := range event.All() {
+		codes = append(codes, def.Code)
+	}
+	if near := param.Nearest(code, codes); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return "; shisa help event-codes lists them"
+}
+
 func (a *app) events() *cobra.Command {
 	var q api.EventQuery
 	var follow bool
@@ -27,7 +39,7 @@ func (a *app) events() *cobra.Command {
 			}
 			for _, code := range q.Codes {
 				if event.Lookup(code) == nil {
-					return fmt.Errorf("--code: there is no event %q: %w", code, errUsage)
+					return fmt.Errorf("--code: there is no event %q%s: %w", code, nearest(code), errUsage)
 				}
 			}
 			var err error

@@ -24,10 +24,18 @@ func (d *Daemon) ending() bool {
 	return d.machine.Service() != decide.Running
 }
 
+// whose names the groups that c is about.
+func whose(c api.UnitCommand) string {
+	if c.Name == "*" {
+		return "All groups"
+	}
+	return "Group " + c.Name
+}
+
 // await waits until the groups that want selects have come to rest.
 func (d *Daemon) await(ctx context.Context, c api.UnitCommand, want func(decide.GroupView, []decide.ResourceView) bool) (api.Result, error) {
 	if c.NoWait {
-		return api.Result{Text: fmt.Sprintf("Group %s: %s asked for.", c.Name, c.Verb)}, nil
+		return api.Result{Text: fmt.Sprintf("%s: %s asked for.", whose(c), c.Verb)}, nil
 	}
 	goal := decide.GroupOnline
 	if c.Verb == api.StopUnit {
@@ -50,7 +58,7 @@ func (d *Daemon) await(ctx context.Context, c api.UnitCommand, want func(decide.
 		if len(failed) > 0 {
 			return "", true, api.Errorf(api.Conflict, "%v", failed).Try("shisa status; shisa events")
 		}
-		return fmt.Sprintf("Group %s: %s done.", c.Name, c.Verb), true, nil
+		return fmt.Sprintf("%s: %s done.", whose(c), c.Verb), true, nil
 	})
 }
 

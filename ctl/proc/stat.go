@@ -87,8 +87,11 @@ func Identify(pid int) (ID, error) {
 	return s.ID, err
 }
 
-// exists asks the kernel without /proc (kill(2): signal 0).
-func exists(pid int) bool { return pid > 0 && !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
+// exists asks the kernel without /proc (getpgid(2)).
+func exists(pid int) bool {
+	_, err := unix.Getpgid(pid)
+	return pid > 0 && !errors.Is(err, unix.ESRCH)
+}
 
 // readInto reads a file of /proc/PID in one system call: the kernel then
 // answers from one moment.

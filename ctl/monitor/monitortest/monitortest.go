@@ -8,7 +8,6 @@ import (
 	"errors"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"shisa/ctl/monitor"
+	"shisa/ctl/param/paramtest"
 	"shisa/ctl/proc"
 )
 
@@ -47,7 +47,6 @@ func (f TargetFunc) Process() (pid int, start uint64, ok bool) { return f() }
 const probeLimit = 20 * time.Second
 
 var (
-	nameRx  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	aliasRx = regexp.MustCompile(`^[a-z0-9]+w$`)
 
 	// commonKeys belong to every monitor; a parameter of a type would hide them.
@@ -64,14 +63,8 @@ func Run(t *testing.T, typ monitor.Type, cases []Case) {
 }
 
 func checkDeclaration(t *testing.T, typ monitor.Type) {
-	if !nameRx.MatchString(typ.Name) {
-		t.Errorf("name %q does not match %v", typ.Name, nameRx)
-	}
 	if typ.Alias != "" && !aliasRx.MatchString(typ.Alias) {
 		t.Errorf("alias %q does not match %v", typ.Alias, aliasRx)
-	}
-	if typ.Title == "" || !strings.Contains(typ.Doc, ".") {
-		t.Error("there must be a title, and a doc that begins with a sentence")
 	}
 	tm := typ.Timing
 	if tm.Timeout <= 0 || tm.Interval <= 0 || tm.Retry < 0 || tm.FirstWait < 0 {
@@ -80,26 +73,7 @@ func checkDeclaration(t *testing.T, typ monitor.Type) {
 	if typ.NeedsTarget && typ.When != monitor.WhileActive {
 		t.Error("what needs a target can only probe while it is active")
 	}
-	seen := map[string]bool{}
-	for _, sp := range typ.Params().Specs() {
-		switch {
-		case !nameRx.MatchString(sp.Name) || seen[sp.Name]:
-			t.Errorf("parameter name %q is malformed or repeated", sp.Name)
-		case slices.Contains(commonKeys, sp.Name):
-			t.Errorf("parameter %q hides a key that every monitor has", sp.Name)
-		case !strings.HasSuffix(sp.Help, "."):
-			t.Errorf("%s: help must be a sentence that ends in a full stop", sp.Name)
-		}
-		seen[sp.Name] = true
-	}
-	for _, m := range typ.Check(typ.Example) {
-		t.Errorf("example: %v", m)
-	}
-	var page strings.Builder
-	typ.Markdown(&page)
-	if !strings.Contains(page.String(), typ.Title) {
-		t.Error("the reference page does not show the title")
-	}
+	paramtest.Check(t, typ, paramtest.Declaration{Name: typ.Name, Title: typ.Title, Doc: typ.Doc, Example: typ.Example, Common: commonKeys})
 }
 
 func checkCase(t *testing.T, typ monitor.Type, c Case) {

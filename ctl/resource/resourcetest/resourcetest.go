@@ -6,7 +6,6 @@ package resourcetest
 import (
 	"context"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"shisa/ctl/param/paramtest"
 	"shisa/ctl/proc"
 	"shisa/ctl/resource"
 )
@@ -38,13 +38,9 @@ const opLimit = 30 * time.Second
 // started must be ended, and test machines are busy.
 const slack = 15 * time.Second
 
-var (
-	nameRx = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-
-	// commonKeys belong to every resource; a parameter of a type would hide them.
-	commonKeys = []string{"name", "type", "group", "comment", "depends_on", "start_timeout", "stop_timeout",
-		"start_retry", "stop_retry", "on_start_failure", "start_anyway", "on_stop_failure"}
-)
+// commonKeys belong to every resource; a parameter of a type would hide them.
+var commonKeys = []string{"name", "type", "group", "comment", "depends_on", "start_timeout", "stop_timeout",
+	"start_retry", "stop_retry", "on_start_failure", "start_anyway", "on_stop_failure"}
 
 // Run checks the declaration of typ and then every case.
 func Run(t *testing.T, typ resource.Type, cases []Case) {
@@ -56,35 +52,10 @@ func Run(t *testing.T, typ resource.Type, cases []Case) {
 }
 
 func checkDeclaration(t *testing.T, typ resource.Type) {
-	if !nameRx.MatchString(typ.Name) {
-		t.Errorf("name %q does not match %v", typ.Name, nameRx)
-	}
-	if typ.Title == "" || !strings.Contains(typ.Doc, ".") {
-		t.Error("there must be a title, and a doc that begins with a sentence")
-	}
 	if typ.Timing.Start < time.Second || typ.Timing.Stop < time.Second {
 		t.Errorf("default timing %+v is too short", typ.Timing)
 	}
-	seen := map[string]bool{}
-	for _, sp := range typ.Params().Specs() {
-		switch {
-		case !nameRx.MatchString(sp.Name) || seen[sp.Name]:
-			t.Errorf("parameter name %q is malformed or repeated", sp.Name)
-		case slices.Contains(commonKeys, sp.Name):
-			t.Errorf("parameter %q hides a key that every resource has", sp.Name)
-		case !strings.HasSuffix(sp.Help, "."):
-			t.Errorf("%s: help must be a sentence that ends in a full stop", sp.Name)
-		}
-		seen[sp.Name] = true
-	}
-	for _, m := range typ.Check(typ.Example) {
-		t.Errorf("example: %v", m)
-	}
-	var page strings.Builder
-	typ.Markdown(&page)
-	if !strings.Contains(page.String(), typ.Title) {
-		t.Error("the reference page does not show the title")
-	}
+	paramtest.Check(t, typ, paramtest.Declaration{Name: typ.Name, Title: typ.Title, Doc: typ.Doc, Example: typ.Example, Common: commonKeys})
 }
 
 func checkCase(t *testing.T, typ resource.Type, c Case) {
