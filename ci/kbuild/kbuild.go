@@ -122,16 +122,21 @@ func move(from, to string) error {
 	return os.Rename(part.Name(), to)
 }
 
-func compile(ctx context.Context, k vm.Kernel, dir, cache string) error {
+// headersOf returns the folder with which a module is built for k.
+func headersOf(ctx context.Context, k vm.Kernel) (string, error) {
 	all, err := vm.Sources()
 	if err != nil {
-		return err
+		return "", err
 	}
 	i := slices.IndexFunc(all, func(s vm.Source) bool { return s.Name == k.Name })
 	if i < 0 {
-		return errors.New("no such kernel in ci/kernels.txt")
+		return "", errors.New("no such kernel in ci/kernels.txt")
 	}
-	headers, err := vm.Headers(ctx, all[i], k)
+	return vm.Headers(ctx, all[i], k)
+}
+
+func compile(ctx context.Context, k vm.Kernel, dir, cache string) error {
+	headers, err := headersOf(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -139,6 +144,7 @@ func compile(ctx context.Context, k vm.Kernel, dir, cache string) error {
 	words, native := command(ctx, "make", append([]string{"-C", headers}, args...)...)
 	if native != nil {
 		// Headers of a newer distribution bring tools that want its C library.
+		args = append([]string{"make", "-C", filepath.Join("/usr/src", filepath.Base(headers))}, args...)
 		if words, err = inSid(ctx, headers, dir, filepath.Join(cache, "build-sid"), args); err != nil {
 			return errors.Join(native, err)
 		}
@@ -149,10 +155,11 @@ func compile(ctx context.Context, k vm.Kernel, dir, cache string) error {
 	return nil
 }
 
-// inSid runs make in a small installation of the newest distribution at root, in
+// inSid runs a program in a small installation of the newest distribution at root, in
 // a mount namespace of its own. Headers know the path where they are normally
 // installed, so they are mounted there, and where ci/vm keeps them as well,
-// read-only.
+// read-only; dir is where it is. make is told of the compiler, which goes by its plain
+// names as well, and this machine's dkms is there.
 func inSid(ctx context.Context, headers, dir, root string, args []string) (string, error) {
 	if err := makeSid(ctx, root); err != nil {
 		return "", err
@@ -161,17 +168,21 @@ func inSid(ctx context.Context, headers, dir, root string, args []string) (strin
 	if err != nil || len(compilers) == 0 {
 		return "", fmt.Errorf("%s has no compiler: remove it to have it made anew", root)
 	}
-	const script = `set -e; root=$1; headers=$2; work=$3; shift 3
+	const script = `set -e; root=$1; headers=$2; work=$3; compiler=$4; shift 4
 bind() { mkdir -p "$root$2"; mount --bind "$1" "$root$2"; mount -o "remount,bind,$3" "$root$2"; }
 mount -t proc proc "$root/proc"
 bind "$headers" "$headers" ro
 bind "$headers/src" /usr/src ro
 for kbuild in "$headers"/lib/linux-kbuild-*; do bind "$kbuild" "/usr/lib/${kbuild##*/}" ro; done
 bind "$work" "$work" rw
-exec chroot "$root" make "$@"`
+mount -t tmpfs tools "$root/usr/local/bin"
+ln -s "/usr/bin/$compiler" "$root/usr/local/bin/gcc"
+ln -s "/usr/bin/$compiler" "$root/usr/local/bin/x86_64-linux-gnu-gcc"
+! dkms=$(command -v dkms) || cp "$dkms" "$root/usr/local/bin/"
+[ "$1" != make ] || set -- "$@" "CC=$compiler"
+exec chroot "$root" "$@"`
 	usr := filepath.Dir(filepath.Dir(headers))
-	args = append([]string{"-C", "/usr/src/" + filepath.Base(headers), "CC=" + filepath.Base(slices.Max(compilers))}, args...)
-	return command(ctx, "unshare", append([]string{"-m", "sh", "-c", script, "sh", root, usr, dir}, args...)...)
+	return command(ctx, "unshare", append([]string{"-m", "sh", "-c", script, "sh", root, usr, dir, filepath.Base(slices.Max(compilers))}, args...)...)
 }
 
 // makeSid installs the newest distribution's compiler, once.
