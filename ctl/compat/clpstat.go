@@ -158,7 +158,7 @@ func (p *page) monitors(s api.Status) {
 	for i, m := range monitors(s) {
 		p.line("  Monitor%d [%s : %s]", i, m.Name, monitorState(m))
 		p.line("  %s", strings.Repeat("-", pageWidth-2))
-		p.line("    server0 [%s] : %s", mark(online), probeState(m))
+		p.line("   server0 [%s] : %s", mark(online), probeState(m))
 		p.line("")
 	}
 	p.foot()
