@@ -91,6 +91,9 @@ func spec(list []*param.Spec, key string) *param.Spec {
 
 // put writes one key: at its path, or in our own words below n.
 func (e *exporter) put(n *Node, sub string, s *param.Spec, text string) {
+	if file, kept := strings.CutPrefix(bare(text), "file:"); s.IsSecret && kept && e.m.Dir != "" {
+		text = param.Literal("file:" + within(e.m.Dir, file)) // secrets stay where they are
+	}
 	if s.Alias != "" {
 		if v, ok := original(s, text); ok && v != "" {
 			n.set(s.Alias, v)
@@ -98,6 +101,17 @@ func (e *exporter) put(n *Node, sub string, s *param.Spec, text string) {
 		}
 	}
 	e.own(n, sub, s.Name, text)
+}
+
+// within returns the absolute name of a file that dir is the start of.
+func within(dir, file string) string {
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(dir, file)
+	}
+	if abs, err := filepath.Abs(file); err == nil {
+		return abs
+	}
+	return file
 }
 
 func (e *exporter) own(n *Node, sub, key, text string) {
@@ -119,6 +133,8 @@ func (e *exporter) section(t config.Table) {
 		case t.Name == "" && k.Key == "mode":
 			e.own(e.root, t.Name, k.Key, k.Text)
 		case k.Text == s.Default:
+		case s.IsFile:
+			e.script(e.root, path.Join(scriptDir, extension, t.Name), t.Name, s, k.Text)
 		case t.Name == "keepalive" && e.stall != nil && (k.Key == "method" || k.Key == "action"):
 			if v, ok := original(ofUserSpace(s), k.Text); ok {
 				e.stall.set("parameters/"+k.Key, v)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -205,8 +207,26 @@ func (i *importer) extended(t *table, n *Node) {
 	case err != nil:
 		i.done(n, Invalid, t.label+"."+n.Name, "%v", err)
 	default:
+		if file, is := v.(string); is && file != "" && !filepath.IsAbs(file) && i.isFile(t, n.Name) {
+			if !filepath.IsLocal(file) || !strings.HasPrefix(path.Clean(file), scriptDir+"/") || !plainName(file) {
+				i.done(n, Invalid, t.label+"."+n.Name, "this path leaves the folder of the scripts")
+				return
+			}
+			i.keep(t, n, n.Name, file, file)
+		}
 		i.take(t, n.Name, param.Literal(v), n)
 	}
+}
+
+// isFile reports whether a key of a table names a file.
+func (i *importer) isFile(t *table, name string) bool {
+	specs := config.Declared(t.name)
+	if k := t.get("type"); k != nil && t.name == resourceKind {
+		specs = slices.Concat(specs, i.Types.Resources[bare(k.literal)].Params().Specs())
+	} else if k != nil {
+		specs = slices.Concat(specs, i.Types.Monitors[bare(k.literal)].Params().Specs())
+	}
+	return spec(specs, name).IsFile
 }
 
 // declared reports whether a name can be that of a key.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"shisa/ctl/config"
 )
 
 // TestStrangers: files that another editor, or a hand, has written.
@@ -162,6 +164,49 @@ func TestSkipped(t *testing.T) {
 			if !strings.Contains(text, line) {
 				t.Errorf("%s: %q is not in\n%s", path, line, text)
 			}
+		}
+	}
+}
+
+// TestFilesOfTheServer: a file that no object names comes with an export, and a
+// secret stays where it is, so that what is taken back is good.
+func TestFilesOfTheServer(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"ask.sh": "#!/bin/sh\n", "pw": "secret\n",
+		config.FileName: "[reboot]\nblocker = \"ask.sh\"\n[[monitor]]\nname = \"h\"\ntype = \"http\"\nwhen = \"always\"\nurl = \"http://h/\"\nuser = \"u\"\npassword = \"file:pw\"\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, problems := config.Load(dir, registry)
+	if m == nil || problems.Err() != nil {
+		t.Fatal(problems.Err())
+	}
+	s, err := Export(m, registry, "s", Beside(m.Dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := load(t, mustImport(t, s, Options{}))
+	if back.Reboot.Blocker != "scripts/shisa/reboot/ask.sh" || back.Monitors[0].Params["password"] != "file:"+filepath.Join(dir, "pw") {
+		t.Errorf("%q and %v", back.Reboot.Blocker, back.Monitors[0].Params)
+	}
+}
+
+// TestExtensionsStayInside: what is taken back names no file elsewhere, and none
+// that is missing.
+func TestExtensionsStayInside(t *testing.T) {
+	for file, want := range map[string]string{
+		"../../etc/passwd":        "this path leaves the folder of the scripts",
+		"scripts/../../x":         "this path leaves the folder of the scripts",
+		"ask.sh":                  "this path leaves the folder of the scripts",
+		"scripts/shisa/reboot/up": "was not with the configuration",
+	} {
+		r := mustImport(t, conf(`<root><shisa><reboot><blocker>"`+file+`"</blocker></reboot></shisa></root>`), Options{})
+		load(t, r)
+		if text := report(t, r); !strings.Contains(text, want) {
+			t.Errorf("%s: %q is not in\n%s", file, want, text)
 		}
 	}
 }
