@@ -86,9 +86,15 @@ func (h *history) run(ctx context.Context) {
 	defer close(h.ended)
 	h.open()
 	for {
+		var reopen <-chan time.Time
+		if h.db == nil {
+			reopen = time.After(reopenEvery)
+		}
 		select {
 		case j := <-h.queue:
 			h.work(h.batch(ctx, j))
+		case <-reopen:
+			h.open()
 		case <-ctx.Done():
 			h.finish(ctx)
 			return

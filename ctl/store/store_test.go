@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -311,6 +312,37 @@ func TestStoreWithoutFolder(t *testing.T) {
 	if h := s.Health(); h.JournalError == nil || h.HistoryError == nil {
 		t.Errorf("%+v", h)
 	}
+}
+
+// TestHistoryMendsByItself: a database that could not be opened is tried again
+// though nothing happens that is to be written, and has what was kept meanwhile.
+func TestHistoryMendsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "state")
+		if err := os.MkdirAll(filepath.Join(dir, databaseName), 0o700); err != nil { // in the way
+			t.Fatal(err)
+		}
+		s := openStore(t, dir, Options{})
+		happened(s, 1)
+		time.Sleep(time.Second)
+		if h := s.Health(); h.HistoryError == nil {
+			t.Fatal("there is no history, and no error")
+		}
+		if err := os.Remove(filepath.Join(dir, databaseName)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(reopenEvery)
+		synctest.Wait()
+		if h := s.Health(); h.HistoryError != nil {
+			t.Errorf("not mended: %v", h.HistoryError)
+		}
+		closeStore(t, s)
+		s = openStore(t, dir, Options{})
+		if got := query(t, s, event.Query{}); len(got) != 1 {
+			t.Errorf("kept %v, want the one event", seqs(got))
+		}
+		closeStore(t, s)
+	})
 }
 
 // small mounts a file system of size bytes that only this test sees.
