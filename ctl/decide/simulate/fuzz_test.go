@@ -68,9 +68,28 @@ func play(t *testing.T, bytes []byte, final byte) {
 	for _, wrong := range invariants(m, record) {
 		t.Errorf("%s\n%s\n%s", wrong, text, wrong)
 	}
+	if s := stopping(record); s != "" {
+		t.Errorf("the service went on stopping for hours: %s\n%s", s, text)
+	}
 	if again := Run(m, h); fmt.Sprint(again) != fmt.Sprint(record) {
 		t.Errorf("another record of the same history:\n%s", text)
 	}
+}
+
+// stopping returns what began a stop of the service that came to no end; empty:
+// none is under way.
+func stopping(r Record) string {
+	began := ""
+	for _, e := range r {
+		switch {
+		case e.Kind == Event && strings.HasPrefix(e.Text, "service-stopping"):
+			began = e.String()
+		case e.Kind == Event && strings.HasPrefix(e.Text, "service-resumed"),
+			e.Kind == Command && (strings.HasPrefix(e.Text, "act ") || strings.HasPrefix(e.Text, "end the service")):
+			began = ""
+		}
+	}
+	return began
 }
 
 // TestRandomHistories does the same as the fuzzer for histories without aim.

@@ -14,7 +14,7 @@ import (
 // invariants returns what does not hold of a record, whatever the history was.
 // Nobody reads 700 cases again after each change: these do.
 func invariants(m *config.Model, r Record) []string {
-	j := &judge{model: m, running: map[string]bool{}, busy: map[string]bool{}, failing: map[string]bool{}, steps: map[string]map[string]int{}}
+	j := &judge{model: m, running: map[string]bool{}, failing: map[string]bool{}, steps: map[string]map[string]int{}}
 	for _, e := range r {
 		j.entry(e)
 	}
@@ -26,7 +26,6 @@ type judge struct {
 	next     *config.Model // was given and waits for its turn
 	wrong    []string
 	running  map[string]bool           // resources
-	busy     map[string]bool           // operations under way
 	failing  map[string]bool           // monitors that were announced as failed
 	steps    map[string]map[string]int // taken by each monitor since it was healthy
 	wall     time.Time                 // at 0s
