@@ -287,7 +287,11 @@ func (i *importer) account() {
 		}
 		if why != "" && t.within == nil {
 			i.note(Attention, t.source, "", "%s is not imported: %s", t.label, why)
-			i.correct(t.source, func(Item) bool { return true }, Unsupported, t.label+" is not imported: "+why)
+			below, all := t.source, slices.Contains(repeated, t.name)
+			if !all {
+				below = i.root
+			}
+			i.correct(below, func(f Item) bool { return all || strings.HasPrefix(f.Key, t.label+".") }, Unsupported, t.label+" is not imported: "+why)
 		}
 		for _, k := range t.keys {
 			i.accountKey(t, k, why)

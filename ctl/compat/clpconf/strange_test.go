@@ -67,6 +67,11 @@ func TestStrangers(t *testing.T) {
 			[]string{`monitors = ["p"]`}, []string{"list@1/name = i (line 2) → monitor.m.monitors: monitor i is not imported, and does not count", "list@2/name = lost (line 2) → monitor.m.monitors: monitor lost is not imported, and does not count"},
 		},
 		{
+			"a table that cannot be imported leaves the others alone",
+			`<root><server name="s"/><monitor><userw name="u"><parameters><usehb>0</usehb></parameters><polling><interval>100</interval><timeout>50</timeout></polling></userw></monitor></root>`,
+			[]string{`name = "s"`}, []string{"stall is not imported: ", "/root/server@s (line 1) → server.name: s", "polling/interval = 100 (line 1): stall is not imported"},
+		},
+		{
 			"KVM has no host",
 			`<root><group name="g"><resource name="vm@v"/></group><resource><vm name="v"><parameters><vmtype>1</vmtype><vmname>m</vmname><guestos><esxserverip>10.0.0.1</esxserverip></guestos>
 			</parameters></vm></resource></root>`,
