@@ -126,6 +126,9 @@ func (d *document) drop(line int, why string) bool {
 				t.gone = why // without them there is no such thing
 			case !k.lose(why):
 				k.gone = why
+				if k.name == "depends_on" { // without it, it would need all that stand before
+					t.keys = append(t.keys, &key{name: k.name, literal: "[]"})
+				}
 			}
 			return true
 		}

@@ -55,6 +55,12 @@ func TestStrangers(t *testing.T) {
 			nil, []string{"groups wait for each other"},
 		},
 		{
+			"a circle of resources is opened, and nothing else is needed instead",
+			`<root><group name="g"><resource name="exec@a"/><resource name="exec@b"/></group><resource><exec name="a"><depend name="b"/>` + exec + `</exec>
+			<exec name="b"><depend name="a"/>` + exec + `</exec></resource></root>`,
+			[]string{"depends_on = []\n"}, []string{"resource.a.depends_on: resources need each other: a → b → a"},
+		},
+		{
 			"a host without a hypervisor",
 			`<root><group name="g"><resource name="vm@v"/></group><resource><vm name="v"><parameters><vmname>m</vmname><guestos><esxserverip>esx</esxserverip></guestos>
 			<vmconfigpath>m/m.vmx</vmconfigpath></parameters></vm></resource></root>`,
