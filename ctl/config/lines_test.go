@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/BurntSushi/toml"
@@ -160,4 +161,19 @@ func FuzzIndex(f *testing.F) {
 			checkIndex(t, src)
 		}
 	})
+}
+
+// TestBrief: what cannot be shown in full names the first and counts the others.
+func TestBrief(t *testing.T) {
+	var ps Problems
+	for i := range maxBrief + 2 {
+		ps = append(ps, Problem{File: "f", Line: i + 1, Text: "wrong"})
+	}
+	got := ps.Brief()
+	if !strings.HasPrefix(got, "f:1: wrong; f:2: wrong; ") || !strings.HasSuffix(got, "; f:10: wrong; and 2 more") || strings.Contains(got, "\n") {
+		t.Errorf("%q", got)
+	}
+	if got := ps[:1].Brief(); got != "f:1: wrong" {
+		t.Errorf("%q", got)
+	}
 }

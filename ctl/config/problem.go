@@ -90,6 +90,26 @@ func (ps Problems) String() string {
 	return b.String()
 }
 
+// maxBrief bounds the problems that Brief names.
+const maxBrief = 10
+
+// Brief returns the first problems in one line, for a log or an event, and counts
+// the others.
+func (ps Problems) Brief() string {
+	var b strings.Builder
+	for i, p := range ps {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if i == maxBrief {
+			fmt.Fprintf(&b, "and %d more", len(ps)-i)
+			break
+		}
+		b.WriteString(p.String())
+	}
+	return b.String()
+}
+
 // unusable reports whether the text itself is wrong.
 func (ps Problems) unusable() bool {
 	return slices.ContainsFunc(ps, func(p Problem) bool { return !p.Warning && !p.outside })

@@ -125,30 +125,25 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// listed returns the mistakes in one text: a reload by signal has nobody to answer to.
-func listed(mistakes []api.Mistake) string {
-	var b strings.Builder
-	for i, m := range mistakes {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		if i == maxListed {
-			fmt.Fprintf(&b, "and %d more", len(mistakes)-i)
-			break
-		}
-		b.WriteString(config.Problem{File: m.File, Line: m.Line, Key: m.Key, Text: m.Text}.String())
-	}
-	return b.String()
+// rejected announces why a configuration is not applied.
+func (d *Daemon) rejected(why string) {
+	d.emit(event.ConfigRejected.New("", "instead", "the running one stays", "error", why))
 }
 
-// maxListed bounds the mistakes in one event.
-const maxListed = 10
+// listed returns the mistakes in one text: a reload by signal has nobody to answer to.
+func listed(mistakes []api.Mistake) string {
+	var all config.Problems
+	for _, m := range mistakes {
+		all = append(all, config.Problem{File: m.File, Line: m.Line, Key: m.Key, Text: m.Text})
+	}
+	return all.Brief()
+}
 
 // ApplyConfig puts a configuration into force, whole or not at all.
 func (d *Daemon) ApplyConfig(ctx context.Context, s api.ConfigSource) (api.Plan, error) {
 	p, answer := d.prepare(s)
 	if p == nil {
-		d.emit(event.ConfigRejected.New("", "error", listed(answer.Mistakes)))
+		d.rejected(listed(answer.Mistakes))
 		return answer, nil
 	}
 	if file := d.parts.Config; file != "" && s.Text == "" && p.wanted.Source != config.DefaultSource && p.wanted.Source != file {
@@ -156,7 +151,7 @@ func (d *Daemon) ApplyConfig(ctx context.Context, s api.ConfigSource) (api.Plan,
 	}
 	c, err := d.build(p.next, &p.plan)
 	if err != nil {
-		d.emit(event.ConfigRejected.New("", "error", err.Error()))
+		d.rejected(err.Error())
 		return answer, api.Errorf(api.Refused, "%v", err).Try("mend the configuration; the running one stays")
 	}
 	c.wanted, c.summary = p.wanted, answer.Summary

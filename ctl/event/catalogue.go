@@ -9,7 +9,7 @@ var (
 	ConfigApplied   = define("config-applied", Info, "Configuration applied",
 		"Configuration applied: {summary}.").legacy("cfmgr/1")
 	ConfigRejected = define("config-rejected", Error, "Configuration rejected",
-		"Configuration not applied, the running one stays: {error}").legacy("pm/13").mend("shisa config check")
+		"Configuration not applied, {instead}: {error}").legacy("pm/13").mend("shisa config check")
 	ConfigIncomplete = define("config-incomplete", Error, "Configuration incomplete",
 		"The configuration is in force, but: {error}").mend("shisa config check")
 	BrakeSet = define("brake-set", Warning, "Brake set",

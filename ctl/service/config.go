@@ -2,11 +2,9 @@ package service
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"shisa/ctl/config"
 	"shisa/ctl/monitor/types"
@@ -21,9 +19,12 @@ func registry() config.Registry { return config.NewRegistry(types.All(), restype
 // state directory.
 const goodName = "config.good.toml"
 
+// A rejection is why the service does not run with what its file says.
+type rejection struct{ why, instead string }
+
 // configuration returns what to run with, and why it is not what the file says;
 // nil: it is.
-func (p *process) configuration() (*config.Model, error) {
+func (p *process) configuration() (*config.Model, *rejection) {
 	model, problems := config.Load(p.flags.config, p.types)
 	if model != nil {
 		p.incomplete = problems.Errors().Err() // a script or secret that is missing
@@ -32,11 +33,10 @@ func (p *process) configuration() (*config.Model, error) {
 	if _, err := os.Stat(p.flags.config); errors.Is(err, fs.ErrNotExist) {
 		return config.Default(), nil
 	}
-	rejected := errors.New(strings.TrimSpace(problems.String()))
 	if good := p.lastGood(); good != nil {
-		return good, fmt.Errorf("%w: going on with the configuration that was in force last", rejected)
+		return good, &rejection{problems.Brief(), "the one that was in force last holds"}
 	}
-	return config.Default(), fmt.Errorf("%w: observing with the embedded default", rejected)
+	return config.Default(), &rejection{problems.Brief(), "the embedded default holds, which observes"}
 }
 
 // path is the file that the service begins with, and that a reload reads.

@@ -163,7 +163,7 @@ func run(version string, f flags, out, errOut io.Writer) error {
 		return err
 	}
 	if rejected != nil {
-		p.emit(event.ConfigRejected.New("", "error", rejected.Error()))
+		p.emit(event.ConfigRejected.New("", "instead", rejected.instead, "error", rejected.why))
 	} else {
 		p.keepGood(model)
 	}

@@ -239,7 +239,7 @@ func TestLastGoodConfiguration(t *testing.T) {
 	if got := r.events(); !slices.Contains(got, "config-rejected") {
 		t.Errorf("told %q", got)
 	}
-	if log := r.log(); !strings.Contains(log, "shisa.toml:3: ") || !strings.Contains(log, "going on with the configuration that was in force last") {
+	if log := r.log(); !strings.Contains(log, "shisa.toml:3: ") || !strings.Contains(log, "not applied, the one that was in force last holds: ") {
 		t.Errorf("printed %s", log)
 	}
 	// A reload says the same and changes nothing.
@@ -296,6 +296,9 @@ func TestBrokenFromTheStart(t *testing.T) {
 	}
 	if s.Mode != "observe" || len(s.Monitors) != 0 {
 		t.Errorf("mode %s, %d monitors", s.Mode, len(s.Monitors))
+	}
+	if !strings.Contains(r.log(), "Configuration not applied, the embedded default holds, which observes: ") {
+		t.Errorf("it does not say what holds instead:\n%s", r.log())
 	}
 	if got := r.events(); !slices.Contains(got, "config-rejected") {
 		t.Errorf("told %q", got)
