@@ -247,6 +247,50 @@ func TestPingerIsKilled(t *testing.T) {
 	}
 }
 
+// TestBeatInTimeSparesThePinger lets the kernel fail to hand a miss over, for it may not
+// signal a thread of its own. When the beat has come by the time that there is a pinger
+// who can be killed, nobody is.
+func TestBeatInTimeSparesThePinger(t *testing.T) {
+	w := load(t, "")
+	if w.Means() != ByKill {
+		t.Skipf("misses are handed over by: %s", w.Means())
+	}
+	const kthreadd, age = 2, 100 * time.Millisecond
+	if err := w.Order(Orders{Age: age, Pinger: kthreadd}); err != nil {
+		t.Fatal(err)
+	}
+	own := slotOf(w, 0, "loop", age/2)
+	handed := func() int64 {
+		var c obj.BeatBeatClock
+		if err := w.loaded.Map("clock").Lookup(uint32(0), &c); err != nil {
+			t.Fatal(err)
+		}
+		return c.Condemned
+	}
+	for end := monotonic() + 20*age; handed() == 0; time.Sleep(age / 10) {
+		if monotonic() > end {
+			t.Fatal("the miss was not to be handed over")
+		}
+	}
+	before, err := w.Clock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinger := role(t, "wait")
+	beat(own)
+	if err := w.Order(Orders{Age: time.Hour, Pinger: pinger.Process.Pid}); err != nil {
+		t.Fatal(err)
+	}
+	for after := before; after.Ticks < before.Ticks+20; after, err = w.Clock() { // busy: ticks hit a process
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if handed() != 0 || pinger.Process.Signal(syscall.Signal(0)) != nil {
+		t.Error("killed for a beat that came")
+	}
+}
+
 // TestTimerOutlivesTheDaemon stops the beating process, then kills it: the
 // kernel must notice all the same, and tell the next one.
 func TestTimerOutlivesTheDaemon(t *testing.T) {

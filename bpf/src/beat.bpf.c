@@ -80,7 +80,7 @@ struct {
 /* Prototypes of kernel functions must be the kernel's to the letter. */
 #define KSYM __attribute__((section(".ksyms")))
 
-/* hand_over() answers 0 or less if it is to be tried again at the next tick. */
+/* hand_over() answers 0 or less if it is to be tried again. */
 #if defined(SHISA_CLPKA)
 /* kmod/bpf.c */
 extern void clpka_bpf_miss(void) KSYM;
@@ -123,17 +123,24 @@ static inline int hand_over(struct beat_orders *o, struct miss_record *m)
 static inline int hand_over(struct beat_orders *o, struct miss_record *m) { return 3; }
 #endif
 
+/* It is spared when that beat came after all, is no longer promised, or the orders are off. */
 static inline void carry_out(struct beat_clock *c, struct beat_orders *o)
 {
 	struct miss_record *m;
+	struct beat_slot *s;
 	u32 cell;
 
-	if (!c->condemned || !o->strike)
+	if (!c->condemned)
 		return;
 	cell = c->condemned - 1;
 	m = bpf_map_lookup_elem(&missed, &cell);
-	if (!m)
+	s = bpf_map_lookup_elem(&page, &cell);
+	if (!m || !s)
 		return;
+	if (!o->strike || !(s->flags & BEAT_USED) || *(volatile s64 *)&s->last != c->struck) {
+		c->condemned = 0;
+		return;
+	}
 	m->handed = hand_over(o, m);
 	if (m->handed > 0)
 		c->condemned = 0;
@@ -147,13 +154,18 @@ static inline void carry_out(struct beat_clock *c, struct beat_orders *o)
 
 static inline int judge(struct beat_slot *s, u32 cell, s64 now)
 {
-	u32 zero = 0;
-	struct miss_record *m = bpf_map_lookup_elem(&missed, &cell);
-	struct beat_clock *c = bpf_map_lookup_elem(&clock, &zero);
-	struct beat_orders *o = bpf_map_lookup_elem(&orders, &zero);
+	struct beat_orders *o;
+	struct miss_record *m;
+	struct beat_clock *c;
 	s64 last, from;
+	u32 zero = 0;
 
-	if (!s || !m || !c || !o || !(s->flags & BEAT_USED) || s->limit <= 0)
+	if (!s || !(s->flags & BEAT_USED) || s->limit <= 0)
+		return 0;         /* most of them: 124 cells are looked at in each tick */
+	m = bpf_map_lookup_elem(&missed, &cell);
+	c = bpf_map_lookup_elem(&clock, &zero);
+	o = bpf_map_lookup_elem(&orders, &zero);
+	if (!m || !c || !o)
 		return 0;
 	count(SEEN);
 	last = *(volatile s64 *)&s->last;
@@ -197,14 +209,10 @@ noinline int judge_guest(u32 cell, s64 now)
 	return judge(bpf_map_lookup_elem(&guests, &cell), BEAT_CELLS + cell, now);
 }
 
-static int tick(void *map, u32 *key, struct beat_clock *c)
+static inline void look(struct beat_clock *c, s64 now)
 {
-	struct beat_orders *o = bpf_map_lookup_elem(&orders, key);
-	s64 now = bpf_ktime_get_ns();
 	u32 cell;
 
-	if (!o)
-		return 0;
 	c->ticks++;
 	if (c->last && now - c->last > (s64)(period_ns + c->late))
 		c->late = now - c->last - period_ns;
@@ -215,8 +223,25 @@ static int tick(void *map, u32 *key, struct beat_clock *c)
 		judge_ours(cell, now);
 	for (cell = 0; cell < BEAT_CELLS; cell++)
 		judge_guest(cell, now);
+}
+
+/*
+ * A miss that could not be handed over is tried again so often that a tick soon hits a
+ * CPU that is not idle, also on a machine where only the pinger wakes up now and then.
+ */
+#define RETRY_NS (50 * 1000)
+
+static int tick(void *map, u32 *key, struct beat_clock *c)
+{
+	struct beat_orders *o = bpf_map_lookup_elem(&orders, key);
+	s64 now = bpf_ktime_get_ns();
+
+	if (!o)
+		return 0;
+	if (now - c->last >= (s64)period_ns)
+		look(c, now);
 	carry_out(c, o);
-	bpf_timer_start(&c->timer, period_ns, 0);
+	bpf_timer_start(&c->timer, c->condemned ? RETRY_NS : period_ns, 0);
 	return 0;
 }
 
