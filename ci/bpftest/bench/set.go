@@ -73,7 +73,8 @@ func wholeSet(set *bpf.Set) error {
 	if set.Beats != nil {
 		wg.Go(func() { failed[1] = set.Beats.Watch(ctx, func(beats.Miss) {}) })
 	}
-	begin, ours, programs := time.Now(), used(), spent()
+	programs, outside := spent(nil), spent(walksTasks)
+	begin, ours := time.Now(), used() // what looking at the programs took is not part of it
 	for range int(setTime / time.Second) {
 		if _, err := set.Tasks.Scan(); err != nil {
 			return err
@@ -86,8 +87,8 @@ func wholeSet(set *bpf.Set) error {
 		time.Sleep(time.Second)
 	}
 	share := func(d time.Duration) float64 { return 100 * float64(d) / float64(time.Since(begin)) }
-	line("set_cpu_1000_tasks", share(used()-ours+spent()-programs), "%", "<=0.2", "-")
-	line("set_cpu_1000_tasks_programs", share(spent()-programs), "%", "-", "-")
+	line("set_cpu_1000_tasks", share(used()-ours+spent(walksTasks)-outside), "%", "<=0.2", "-")
+	line("set_cpu_1000_tasks_programs", share(spent(nil)-programs), "%", "-", "-")
 	cancel()
 	wg.Wait()
 	return errors.Join(failed[:]...)
@@ -102,17 +103,43 @@ func used() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// spent is the time that the programs of this process took, wherever they ran.
-func spent() (total time.Duration) {
+// walksTasks is the program that runs while this process reads: its time is ours already.
+func walksTasks(name string) bool { return name == "tasks_iter" }
+
+// spent is the time that the programs of this process took, wherever they ran, but for
+// those that except names.
+func spent(except func(program string) bool) (total time.Duration) {
 	names, _ := filepath.Glob("/proc/self/fdinfo/*")
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil || !bytes.Contains(text, []byte("prog_id:")) || !bytes.Contains(text, []byte("run_time_ns:")) {
 			continue
 		}
-		_, value, _ := strings.Cut(string(text), "run_time_ns:")
-		ns, _ := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-		total += time.Duration(ns)
+		if except != nil && except(program(string(text))) {
+			continue
+		}
+		total += time.Duration(number(string(text), "run_time_ns:"))
 	}
 	return total
+}
+
+// program is the name of the program that a descriptor's information is about.
+func program(fdinfo string) string {
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(number(fdinfo, "prog_id:")))
+	if err != nil {
+		return ""
+	}
+	defer p.Close()
+	info, err := p.Info()
+	if err != nil {
+		return ""
+	}
+	return info.Name
+}
+
+// number is what stands behind a key.
+func number(fdinfo, key string) int64 {
+	_, value, _ := strings.Cut(fdinfo, key)
+	n, _ := strconv.ParseInt(strings.Fields(value + " 0")[0], 10, 64)
+	return n
 }
