@@ -34,8 +34,8 @@ type Witness struct {
 	mu      sync.Mutex
 	tracker tracker
 	samples []Sample
-	loaded  *trial.Loaded // nil: from /proc
-	read    func([]Sample) ([]Sample, error)
+	loaded  *trial.Loaded                    // nil: from /proc
+	read    func([]Sample) ([]Sample, error) // one at a time
 }
 
 // Load uses the task iterator. The Witness returned with an error serves to ask
@@ -53,7 +53,8 @@ func Load(k *trial.Kernel, limits Limits) (*Witness, error) {
 	if !ok {
 		return w, errors.Join(errors.New("attach tasks_iter: the link is no iterator"), loaded.Close())
 	}
-	w.read = func(samples []Sample) ([]Sample, error) { return walk(iter, samples) }
+	buffer := make([]byte, walkedAtOnce*recordSize) // kept: once a second it would be most of a daemon's garbage
+	w.read = func(samples []Sample) ([]Sample, error) { return walk(iter, buffer, samples) }
 	return w, nil
 }
 
@@ -124,7 +125,10 @@ func (w *Witness) Alive() error {
 	if err != nil || w.loaded == nil {
 		return err
 	}
-	if _, err := w.read(nil); err != nil { // no scan: its time would be that of no other
+	w.mu.Lock()
+	_, err = w.read(nil) // no scan: its time would be that of no other
+	w.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	after, err := w.Counters()
@@ -145,20 +149,23 @@ func (w *Witness) MapBytes() (uint64, error) {
 // tick is the unit of start times in /proc; see package exits.
 const tick = uint64(10 * time.Millisecond)
 
-// walk reads the iterator once.
-func walk(iter *link.Iter, samples []Sample) ([]Sample, error) {
+const (
+	recordSize   = int(unsafe.Sizeof(obj.TaskTaskRecord{}))
+	walkedAtOnce = 64 // records
+)
+
+// walk reads the iterator once, by way of buffer.
+func walk(iter *link.Iter, buffer []byte, samples []Sample) ([]Sample, error) {
 	f, err := iter.Open()
 	if err != nil {
 		return samples, fmt.Errorf("walk the tasks: %w", err)
 	}
 	defer f.Close()
-	const size = int(unsafe.Sizeof(obj.TaskTaskRecord{}))
-	buffer := make([]byte, 64*size)
 	for fill := 0; ; {
 		n, err := f.Read(buffer[fill:])
 		fill += n
 		at := 0
-		for ; fill-at >= size; at += size {
+		for ; fill-at >= recordSize; at += recordSize {
 			record, err := stream.Decode[obj.TaskTaskRecord](buffer[at:])
 			if err != nil {
 				return samples, err

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"shisa/ctl/keeper/wire"
@@ -88,6 +89,9 @@ func (c Client) Upgrade(ctx context.Context, program string) (Status, error) {
 	return c.Status(ctx) // the connection ended with the old image
 }
 
+// replies has room for replies: every few seconds a new one would be most of the daemon's garbage.
+var replies = sync.Pool{New: func() any { return new([wire.MaxMessage]byte) }}
+
 func (c Client) do(ctx context.Context, r wire.Request) (Status, error) {
 	fail := func(err error) (Status, error) {
 		return Status{}, fmt.Errorf("%s: %w: %w", r.Verb, ErrAbsent, err)
@@ -114,8 +118,9 @@ func (c Client) do(ctx context.Context, r wire.Request) (Status, error) {
 	if _, err := conn.Write(out); err != nil {
 		return fail(err)
 	}
-	in := make([]byte, wire.MaxMessage)
-	n, err := conn.Read(in)
+	in := replies.Get().(*[wire.MaxMessage]byte)
+	defer replies.Put(in)
+	n, err := conn.Read(in[:])
 	if err == nil && n == 0 {
 		err = io.EOF // how a packet socket tells its end
 	}
