@@ -120,10 +120,7 @@ func (c Client) do(ctx context.Context, r wire.Request) (Status, error) {
 	}
 	in := replies.Get().(*[wire.MaxMessage]byte)
 	defer replies.Put(in)
-	n, err := conn.Read(in[:])
-	if err == nil && n == 0 {
-		err = io.EOF // how a packet socket tells its end
-	}
+	n, err := receive(conn, in[:])
 	if err != nil {
 		return fail(err)
 	}
@@ -135,6 +132,18 @@ func (c Client) do(ctx context.Context, r wire.Request) (Status, error) {
 		return reply.Status, fmt.Errorf("%s: %w: %s", r.Verb, ErrRefused, reply.Error)
 	}
 	return reply.Status, nil
+}
+
+// receive reads one packet. An end may be told although a packet was sent before it: the
+// kernel looks for a packet, then whether the other side has closed, and both may come in
+// between (net/unix/af_unix.c, unix_dgram_recvmsg). So an end is believed the second time.
+func receive(conn io.Reader, in []byte) (n int, err error) {
+	for range 2 {
+		if n, err = conn.Read(in); n > 0 || err != nil && err != io.EOF {
+			return n, err
+		}
+	}
+	return 0, io.EOF
 }
 
 // Spawn starts program as a keeper at socket in a session of its own, so that
