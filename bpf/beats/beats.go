@@ -52,10 +52,10 @@ var (
 // Period is how often the timer looks: a beat is missed at most this late.
 const Period = 10 * time.Millisecond
 
-// Objects that can hand over.
+// The object, and the part, that can hand over.
 const (
 	tellsClpka = "timer that tells clpka"
-	kills      = "timer that may kill the pinger"
+	kills      = "kill"
 )
 
 // job is what a loader tries.
@@ -64,10 +64,12 @@ func job(reuse map[string]*ebpf.Map) trial.Job {
 		Name: "beats",
 		Objects: []trial.Object{
 			{Name: tellsClpka, Spec: obj.LoadBeatClpka},
-			{Name: kills, Spec: obj.LoadBeatKill},
 			{Name: "timer", Spec: obj.LoadBeat},
 		},
-		Parts: []trial.Part{{Name: "timer", Programs: []string{"arm_syscall"}}},
+		Parts: []trial.Part{
+			{Name: "timer", Programs: []string{"arm_syscall"}},
+			{Name: kills, Programs: []string{"strike"}, Optional: true},
+		},
 		Reuse: reuse,
 		Setup: func(_ *trial.Kernel, spec *ebpf.CollectionSpec) error {
 			return spec.Variables["period_ns"].Set(uint64(Period))
@@ -80,10 +82,12 @@ var Job = job(nil)
 
 // Witness is the page and the timer that judges it.
 type Witness struct {
-	loaded *trial.Loaded
-	memory []byte
-	guests []byte
-	armed  time.Duration // CLOCK_MONOTONIC
+	loaded  *trial.Loaded
+	memory  []byte
+	guests  []byte
+	armed   time.Duration // CLOCK_MONOTONIC
+	dir     string        // what outlives this process is kept there
+	pursuit pursuit
 }
 
 // Load makes the page, or takes over the one kept in dir, and starts the timer.
@@ -102,7 +106,7 @@ func Load(k *trial.Kernel, dir string) (*Witness, error) {
 		}
 	}
 	loaded, err := k.Load(job(reuse))
-	w := &Witness{loaded: loaded}
+	w := &Witness{loaded: loaded, dir: dir}
 	if err != nil {
 		return w, err
 	}
@@ -112,7 +116,7 @@ func Load(k *trial.Kernel, dir string) (*Witness, error) {
 	if err != nil {
 		return w, errors.Join(fmt.Errorf("map the page of beats: %w", err), w.Close())
 	}
-	if err := w.keep(dir, reuse["page"] != nil); err != nil {
+	if err := w.keep(reuse["page"] != nil); err != nil {
 		return w, errors.Join(err, w.Close())
 	}
 	if err := w.arm(); err != nil {
@@ -129,9 +133,13 @@ func mapped(fd int) ([]byte, error) {
 // the file of the former one goes, that timer ends.
 var kept = []string{"page", "missed", "clock"}
 
-func (w *Witness) keep(dir string, taken bool) error {
+func (w *Witness) keep(taken bool) error {
+	dir := w.dir
 	if dir == "" {
 		return nil
+	}
+	if err := unpin(dir); err != nil {
+		return fmt.Errorf("let go of the former pinger: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keep the page of beats: %w", err)
@@ -188,53 +196,6 @@ func (w *Witness) Guests() []byte { return w.guests }
 
 // GuestsFile is the descriptor of Guests. It belongs to the Witness.
 func (w *Witness) GuestsFile() int { return w.loaded.Map("guests").FD() }
-
-// Means says how a miss of our own beats can be handed over on this machine: by
-// telling clpka, by killing the pinger, or not at all.
-func (w *Witness) Means() Means {
-	for _, c := range w.loaded.Choices {
-		switch c.Object {
-		case tellsClpka:
-			return ByClpka
-		case kills:
-			return ByKill
-		}
-	}
-	return ByNone
-}
-
-// Means are ways to hand over a miss.
-type Means string
-
-// The means.
-const (
-	ByClpka Means = "clpka" // our module lets its countdown run out
-	ByKill  Means = "kill"  // the process that pings is killed
-	ByNone  Means = "none"
-)
-
-// Orders say what becomes of a miss of one of our own beats.
-type Orders struct {
-	Age    time.Duration // of the latest beat, at least, when its miss is handed over; 0: never
-	Pinger int           // process that pings; 0: there is none to kill
-}
-
-// Order gives orders, which hold until the next ones, also after the end of this
-// process where the page is kept. The zero Orders call everything off. The kernel
-// refuses to kill process 1.
-func (w *Witness) Order(o Orders) error {
-	switch {
-	case o.Pinger == 1 || o.Pinger < 0:
-		return fmt.Errorf("hand over misses: process %d is no pinger", o.Pinger)
-	case o.Age < 0:
-		return fmt.Errorf("hand over misses: age %v", o.Age)
-	}
-	orders := obj.BeatBeatOrders{Strike: int64(o.Age), Pinger: int64(o.Pinger)}
-	if err := w.loaded.Map("orders").Put(uint32(0), orders); err != nil {
-		return fmt.Errorf("hand over misses: %w", err)
-	}
-	return nil
-}
 
 // A Miss is a beat that did not come.
 type Miss struct {
@@ -354,6 +315,10 @@ func (w *Witness) MapBytes() (uint64, error) { return w.loaded.MapBytes() }
 // Close gives the page back. The timer goes on where it is kept in a folder.
 func (w *Witness) Close() error {
 	var errs []error
+	for _, l := range w.pursuit.links { // where they are kept, they go on
+		errs = append(errs, l.Close())
+	}
+	w.pursuit = pursuit{}
 	for _, memory := range [][]byte{w.memory, w.guests} {
 		if memory != nil {
 			errs = append(errs, unix.Munmap(memory))
@@ -365,10 +330,10 @@ func (w *Witness) Close() error {
 
 // Stop ends the timer that was kept in dir and leaves the page to whoever has it
 // mapped. It stops when this process lets go of it, too.
-func Stop(dir string) error { return remove(dir, "clock") }
+func Stop(dir string) error { return errors.Join(unpin(dir), remove(dir, "clock")) }
 
 // Forget ends all that was kept in dir.
-func Forget(dir string) error { return remove(dir, kept...) }
+func Forget(dir string) error { return errors.Join(unpin(dir), remove(dir, kept...)) }
 
 func remove(dir string, names ...string) error {
 	var errs []error

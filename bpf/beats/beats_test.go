@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -25,15 +26,26 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("BEATS_ROLE") {
 	case "":
 		os.Exit(m.Run())
-	case "wait":
-		fmt.Println("ready")
-		time.Sleep(time.Hour)
+	case "ping":
+		for first := true; ; first = false {
+			if first {
+				fmt.Println("ready")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
 	case "beat": // keep the page in a folder and beat until stopped
 		k, err := trial.Open()
 		if err != nil {
 			panic(err)
 		}
 		w, err := Load(k, os.Getenv("BEATS_DIR"))
+		if err != nil {
+			panic(err)
+		}
+		pinger, err := strconv.Atoi(os.Getenv("BEATS_PINGER"))
+		if err == nil {
+			err = w.Order(Orders{Age: 3 * time.Second, Pinger: pinger})
+		}
 		if err != nil {
 			panic(err)
 		}
@@ -224,7 +236,7 @@ func TestPingerIsKilled(t *testing.T) {
 	if w.Means() != ByKill {
 		t.Skipf("misses are handed over by: %s", w.Means())
 	}
-	pinger := role(t, "wait")
+	pinger := role(t, "ping")
 	const age = 500 * time.Millisecond
 	if err := w.Order(Orders{Age: age, Pinger: pinger.Process.Pid}); err != nil {
 		t.Fatal(err)
@@ -257,27 +269,26 @@ func TestPingerIsKilled(t *testing.T) {
 	}
 }
 
-// TestBeatInTimeSparesThePinger lets the kernel fail to hand a miss over, for it may not
-// signal a thread of its own. When the beat has come by the time that there is a pinger
-// who can be killed, nobody is.
+// TestBeatInTimeSparesThePinger has a miss condemned while there is nobody to kill. When
+// the beat has come by the time that there is a pinger, nobody is.
 func TestBeatInTimeSparesThePinger(t *testing.T) {
 	w := load(t, "")
 	if w.Means() != ByKill {
 		t.Skipf("misses are handed over by: %s", w.Means())
 	}
-	const kthreadd, age = 2, 100 * time.Millisecond
-	if err := w.Order(Orders{Age: age, Pinger: kthreadd}); err != nil {
+	const age = 100 * time.Millisecond
+	if err := w.Order(Orders{Age: age}); err != nil {
 		t.Fatal(err)
 	}
 	own := slotOf(w, 0, "loop", age/2)
-	handed := func() int64 {
-		var c obj.BeatBeatClock
-		if err := w.loaded.Map("clock").Lookup(uint32(0), &c); err != nil {
+	condemned := func() bool {
+		var s obj.BeatBeatSentence
+		if err := w.loaded.Map("sentence").Lookup(uint32(0), &s); err != nil {
 			t.Fatal(err)
 		}
-		return c.Condemned
+		return s.Condemned != 0
 	}
-	for end := monotonic() + 20*age; handed() == 0; time.Sleep(age / 10) {
+	for end := monotonic() + 20*age; !condemned(); time.Sleep(age / 10) {
 		if monotonic() > end {
 			t.Fatal("the miss was not to be handed over")
 		}
@@ -286,23 +297,24 @@ func TestBeatInTimeSparesThePinger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pinger := role(t, "wait")
+	pinger := role(t, "ping")
 	beat(own)
 	if err := w.Order(Orders{Age: time.Hour, Pinger: pinger.Process.Pid}); err != nil {
 		t.Fatal(err)
 	}
-	for after := before; after.Ticks < before.Ticks+20; after, err = w.Clock() { // busy: ticks hit a process
+	for after := before; after.Ticks < before.Ticks+20; after, err = w.Clock() {
 		if err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(Period)
 	}
-	if handed() != 0 || ended(t, pinger) {
+	if condemned() || ended(t, pinger) {
 		t.Error("killed for a beat that came")
 	}
 }
 
 // TestTimerOutlivesTheDaemon stops the beating process, then kills it: the
-// kernel must notice all the same, and tell the next one.
+// kernel must notice all the same, kill the pinger, and tell the next one.
 func TestTimerOutlivesTheDaemon(t *testing.T) {
 	base := "/sys/fs/bpf"
 	var fs unix.Statfs_t
@@ -321,7 +333,8 @@ func TestTimerOutlivesTheDaemon(t *testing.T) {
 		}
 		os.Remove(dir)
 	})
-	daemon := role(t, "beat", "BEATS_DIR="+dir)
+	pinger := role(t, "ping")
+	daemon := role(t, "beat", "BEATS_DIR="+dir, "BEATS_PINGER="+strconv.Itoa(pinger.Process.Pid))
 	if past, err := Past(dir); err != nil || len(past) != 0 {
 		t.Fatalf("a beat is missed already: %+v, %v", past, err)
 	}
@@ -338,6 +351,12 @@ func TestTimerOutlivesTheDaemon(t *testing.T) {
 	daemon.Wait()
 	killed := awaitPast(t, dir, 2)
 	t.Logf("killed: noticed %v late", killed.Late())
+	if ended(t, pinger) {
+		t.Error("the pinger was killed before its time")
+	}
+	if err := pinger.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("the pinger ended with %v", err)
+	}
 
 	w := load(t, dir) // takes the page over
 	s := (*obj.BeatBeatSlot)(unsafe.Pointer(&w.Memory()[FirstSlot*SlotSize]))
@@ -346,6 +365,9 @@ func TestTimerOutlivesTheDaemon(t *testing.T) {
 	}
 	if !waitTicks(t, w, 3) {
 		t.Error("the new timer does not tick")
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, pinned)); err != nil || len(left) != 0 {
+		t.Errorf("the former pinger is still followed: %q, %v", left, err)
 	}
 	runtime.KeepAlive(w)
 }

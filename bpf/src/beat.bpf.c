@@ -5,9 +5,9 @@
  * once, and stays in a table for whoever comes later.
  *
  * It can hand over a miss of our own beats, so that the countdown fires at once:
- * built with SHISA_CLPKA, to our own module where that is loaded; with
- * SHISA_KILL, by ending the process that pings, on kernels that let a program
- * signal a task (6.13).
+ * built with SHISA_CLPKA, to our own module where that is loaded; else by ending the
+ * process that pings. The timer may not do that itself, for it interrupts anybody: the
+ * pinger is killed when it next leaves a CPU.
  */
 #include "helpers.h"
 #include "kernel.h"
@@ -19,7 +19,6 @@ exported(miss_record);
 
 #define CLOCK_MONOTONIC 1
 #define SIGKILL 9
-#define EPERM 1
 
 const volatile u64 period_ns = 10 * 1000 * 1000;
 
@@ -54,13 +53,17 @@ struct beat_clock {
 	s64 last;               /* when it ticked last */
 	u64 late;               /* longest time between two ticks, beyond the period */
 	s64 resumed;            /* when the latest pause ended */
-	s64 struck;             /* the beat whose miss was handed over last */
-	s64 condemned;          /* cell+1 of the miss that is still to be handed over */
 };
 
 struct beat_orders {
 	s64 strike;             /* age at which a miss of ours is handed over; 0: never */
 	s64 pinger;             /* process to kill then; 0: none */
+};
+
+/* Apart from the clock: programs that run beside the timer may not see a map with one. */
+struct beat_sentence {
+	s64 struck;             /* the beat whose miss was handed over last */
+	s64 condemned;          /* cell+1 of the miss that is still to be handed over */
 };
 
 struct {
@@ -77,74 +80,80 @@ struct {
 	__type(value, struct beat_orders);
 } orders SEC(".maps");
 
-/* Prototypes of kernel functions must be the kernel's to the letter. */
-#define KSYM __attribute__((section(".ksyms")))
+struct {
+	__uint(type, MAP_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct beat_sentence);
+} sentence SEC(".maps");
 
-/* hand_over() answers 0 or less if it is to be tried again. */
-#if defined(SHISA_CLPKA)
-/* kmod/bpf.c */
-extern void clpka_bpf_miss(void) KSYM;
-extern void clpka_bpf_note(const char *text, u32 text__sz) KSYM;
-
-static inline int hand_over(struct beat_orders *o, struct miss_record *m)
+/*
+ * The miss that is to be handed over, or NULL. It is forgiven when that beat came
+ * after all, is no longer promised, or the orders are off.
+ */
+static inline struct miss_record *condemned(struct beat_orders *o, struct beat_sentence *v)
 {
-	char text[] = "the kernel missed beat .......................";
-
-	__builtin_memcpy(text + sizeof(text) - 1 - sizeof(m->name), m->name, sizeof(m->name));
-	clpka_bpf_note(text, sizeof(text));
-	clpka_bpf_miss();
-	return 2;
-}
-#elif defined(SHISA_KILL)
-/* kernel/bpf/helpers.c, kernel/trace/bpf_trace.c */
-enum pid_type { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
-extern struct task_struct *bpf_task_from_pid(s32 pid) KSYM;
-extern void bpf_task_release(struct task_struct *p) KSYM;
-extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type, u64 value) KSYM;
-
-/* A tick that interrupts an idle CPU may not signal (EPERM). */
-static inline int hand_over(struct beat_orders *o, struct miss_record *m)
-{
-	struct task_struct *task;
-	int err;
-
-	if (!o->pinger)
-		return 3;
-	task = bpf_task_from_pid(o->pinger);
-	if (!task)
-		return 1;       /* gone: as good as killed */
-	err = bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0);
-	bpf_task_release(task);
-	if (!err)
-		return 1;
-	return err == -EPERM ? err : 3;
-}
-#else
-static inline int hand_over(struct beat_orders *o, struct miss_record *m) { return 3; }
-#endif
-
-/* It is spared when that beat came after all, is no longer promised, or the orders are off. */
-static inline void carry_out(struct beat_clock *c, struct beat_orders *o)
-{
+	u32 cell = v->condemned - 1;
 	struct miss_record *m;
 	struct beat_slot *s;
-	u32 cell;
 
-	if (!c->condemned)
-		return;
-	cell = c->condemned - 1;
+	if (!v->condemned)
+		return NULL;
 	m = bpf_map_lookup_elem(&missed, &cell);
 	s = bpf_map_lookup_elem(&page, &cell);
 	if (!m || !s)
-		return;
-	if (!o->strike || !(s->flags & BEAT_USED) || *(volatile s64 *)&s->last != c->struck) {
-		c->condemned = 0;
-		return;
+		return NULL;
+	if (!o->strike || !(s->flags & BEAT_USED) || *(volatile s64 *)&s->last != v->struck) {
+		v->condemned = 0;
+		return NULL;
 	}
-	m->handed = hand_over(o, m);
-	if (m->handed > 0)
-		c->condemned = 0;
+	return m;
 }
+
+#ifdef SHISA_CLPKA
+/* kmod/bpf.c. Prototypes of kernel functions must be the kernel's to the letter. */
+#define KSYM __attribute__((section(".ksyms")))
+extern void clpka_bpf_miss(void) KSYM;
+extern void clpka_bpf_note(const char *text, u32 text__sz) KSYM;
+
+static inline void carry_out(struct beat_orders *o, struct beat_sentence *v)
+{
+	char text[] = "the kernel missed beat .......................";
+	struct miss_record *m = condemned(o, v);
+
+	if (!m)
+		return;
+	__builtin_memcpy(text + sizeof(text) - 1 - sizeof(m->name), m->name, sizeof(m->name));
+	clpka_bpf_note(text, sizeof(text));
+	clpka_bpf_miss();
+	m->handed = 2;
+	v->condemned = 0;
+}
+#else
+static inline void carry_out(struct beat_orders *o, struct beat_sentence *v)
+{
+	condemned(o, v);        /* strike() does it, if anybody; a beat that came is seen here */
+}
+
+/* Runs whenever a thread of the pinger leaves a CPU, on a counter of its own switches. */
+SEC("perf_event")
+int strike(void *ctx)
+{
+	u32 zero = 0;
+	struct beat_orders *o = bpf_map_lookup_elem(&orders, &zero);
+	struct beat_sentence *v = bpf_map_lookup_elem(&sentence, &zero);
+	struct miss_record *m;
+
+	if (!o || !v || bpf_get_current_pid_tgid() >> 32 != (u64)o->pinger)
+		return 0;
+	m = condemned(o, v);
+	if (m && !bpf_send_signal(SIGKILL)) {
+		m->handed = 1;
+		v->condemned = 0;
+	}
+	return 0;
+}
+#endif
 
 /*
  * While a hypervisor paused the machine nobody could beat: every limit starts
@@ -154,6 +163,7 @@ static inline void carry_out(struct beat_clock *c, struct beat_orders *o)
 
 static inline int judge(struct beat_slot *s, u32 cell, s64 now)
 {
+	struct beat_sentence *v;
 	struct beat_orders *o;
 	struct miss_record *m;
 	struct beat_clock *c;
@@ -165,7 +175,8 @@ static inline int judge(struct beat_slot *s, u32 cell, s64 now)
 	m = bpf_map_lookup_elem(&missed, &cell);
 	c = bpf_map_lookup_elem(&clock, &zero);
 	o = bpf_map_lookup_elem(&orders, &zero);
-	if (!m || !c || !o)
+	v = bpf_map_lookup_elem(&sentence, &zero);
+	if (!m || !c || !o || !v)
 		return 0;
 	count(SEEN);
 	last = *(volatile s64 *)&s->last;
@@ -177,9 +188,9 @@ static inline int judge(struct beat_slot *s, u32 cell, s64 now)
 		from = c->resumed;
 	if (now - from <= s->limit)
 		return 0;
-	if (o->strike && now - from > o->strike && c->struck != last && cell < BEAT_CELLS) {
-		c->struck = last;
-		c->condemned = cell + 1;
+	if (o->strike && now - from > o->strike && v->struck != last && cell < BEAT_CELLS) {
+		v->struck = last;
+		v->condemned = cell + 1;
 	}
 	if (m->at && m->last == last)
 		return 0;         /* told already */
@@ -209,10 +220,15 @@ noinline int judge_guest(u32 cell, s64 now)
 	return judge(bpf_map_lookup_elem(&guests, &cell), BEAT_CELLS + cell, now);
 }
 
-static inline void look(struct beat_clock *c, s64 now)
+static int tick(void *map, u32 *key, struct beat_clock *c)
 {
+	struct beat_orders *o = bpf_map_lookup_elem(&orders, key);
+	struct beat_sentence *v = bpf_map_lookup_elem(&sentence, key);
+	s64 now = bpf_ktime_get_ns();
 	u32 cell;
 
+	if (!o || !v)
+		return 0;
 	c->ticks++;
 	if (c->last && now - c->last > (s64)(period_ns + c->late))
 		c->late = now - c->last - period_ns;
@@ -223,25 +239,8 @@ static inline void look(struct beat_clock *c, s64 now)
 		judge_ours(cell, now);
 	for (cell = 0; cell < BEAT_CELLS; cell++)
 		judge_guest(cell, now);
-}
-
-/*
- * A miss that could not be handed over is tried again so often that a tick soon hits a
- * CPU that is not idle, also on a machine where only the pinger wakes up now and then.
- */
-#define RETRY_NS (50 * 1000)
-
-static int tick(void *map, u32 *key, struct beat_clock *c)
-{
-	struct beat_orders *o = bpf_map_lookup_elem(&orders, key);
-	s64 now = bpf_ktime_get_ns();
-
-	if (!o)
-		return 0;
-	if (now - c->last >= (s64)period_ns)
-		look(c, now);
-	carry_out(c, o);
-	bpf_timer_start(&c->timer, c->condemned ? RETRY_NS : period_ns, 0);
+	carry_out(o, v);
+	bpf_timer_start(&c->timer, period_ns, 0);
 	return 0;
 }
 

@@ -100,7 +100,7 @@ struct miss_record {
 	s64 limit;
 	u64 misses;             /* of this slot so far */
 	u32 slot;               /* from BEAT_CELLS - BEAT_FIRST_SLOT on: of another process */
-	s32 handed;             /* 0: no; 1: the pinger was killed; 2: to clpka; 3: in vain; -errno: not yet */
+	s32 handed;             /* 0: no, or not yet; 1: the pinger was killed; 2: to clpka */
 	u8 name[24];
 };
 sized(miss_record, 64);

@@ -245,7 +245,7 @@ func subset(spec *ebpf.CollectionSpec, programs []string) (*ebpf.CollectionSpec,
 }
 
 // attach joins a program to the place that its section names. Programs that
-// are run by bpf(2) have none and yield a nil link.
+// are run by bpf(2) or by a counter have none and yield a nil link.
 func attach(spec *ebpf.ProgramSpec, prog *ebpf.Program) (link.Link, error) {
 	switch spec.Type {
 	case ebpf.RawTracepoint:
@@ -263,7 +263,7 @@ func attach(spec *ebpf.ProgramSpec, prog *ebpf.Program) (link.Link, error) {
 			return link.AttachIter(link.IterOptions{Program: prog})
 		}
 		return link.AttachTracing(link.TracingOptions{Program: prog, AttachType: spec.AttachType})
-	case ebpf.Syscall:
+	case ebpf.Syscall, ebpf.PerfEvent:
 		return nil, nil
 	}
 	return nil, fmt.Errorf("attach a %s program: not one of ours", spec.Type)

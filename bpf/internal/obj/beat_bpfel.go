@@ -19,18 +19,22 @@ type BeatBeatClock struct {
 		_      structs.HostLayout
 		Opaque [2]uint64
 	}
-	Ticks     uint64
-	Last      int64
-	Late      uint64
-	Resumed   int64
-	Struck    int64
-	Condemned int64
+	Ticks   uint64
+	Last    int64
+	Late    uint64
+	Resumed int64
 }
 
 type BeatBeatOrders struct {
 	_      structs.HostLayout
 	Strike int64
 	Pinger int64
+}
+
+type BeatBeatSentence struct {
+	_         structs.HostLayout
+	Struck    int64
+	Condemned int64
 }
 
 type BeatBeatSlot struct {
@@ -65,7 +69,9 @@ const (
 	BeatMapOrders             = "orders"
 	BeatMapPage               = "page"
 	BeatMapRecords            = "records"
+	BeatMapSentence           = "sentence"
 	BeatProgArmSyscall        = "arm_syscall"
+	BeatProgStrike            = "strike"
 	BeatVarExportedMissRecord = "exported_miss_record"
 	BeatVarPeriodNs           = "period_ns"
 )
@@ -113,6 +119,7 @@ type BeatSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type BeatProgramSpecs struct {
 	ArmSyscall *ebpf.ProgramSpec `ebpf:"arm_syscall"`
+	Strike     *ebpf.ProgramSpec `ebpf:"strike"`
 }
 
 // BeatMapSpecs contains maps before they are loaded into the kernel.
@@ -126,6 +133,7 @@ type BeatMapSpecs struct {
 	Orders   *ebpf.MapSpec `ebpf:"orders"`
 	Page     *ebpf.MapSpec `ebpf:"page"`
 	Records  *ebpf.MapSpec `ebpf:"records"`
+	Sentence *ebpf.MapSpec `ebpf:"sentence"`
 }
 
 // BeatVariableSpecs contains global variables before they are loaded into the kernel.
@@ -163,6 +171,7 @@ type BeatMaps struct {
 	Orders   *ebpf.Map `ebpf:"orders"`
 	Page     *ebpf.Map `ebpf:"page"`
 	Records  *ebpf.Map `ebpf:"records"`
+	Sentence *ebpf.Map `ebpf:"sentence"`
 }
 
 func (m *BeatMaps) Close() error {
@@ -174,6 +183,7 @@ func (m *BeatMaps) Close() error {
 		m.Orders,
 		m.Page,
 		m.Records,
+		m.Sentence,
 	)
 }
 
@@ -190,11 +200,13 @@ type BeatVariables struct {
 // It can be passed to LoadBeatObjects or ebpf.CollectionSpec.LoadAndAssign.
 type BeatPrograms struct {
 	ArmSyscall *ebpf.Program `ebpf:"arm_syscall"`
+	Strike     *ebpf.Program `ebpf:"strike"`
 }
 
 func (p *BeatPrograms) Close() error {
 	return _BeatClose(
 		p.ArmSyscall,
+		p.Strike,
 	)
 }
 

@@ -23,6 +23,7 @@ const (
 	BeatClpkaMapOrders             = "orders"
 	BeatClpkaMapPage               = "page"
 	BeatClpkaMapRecords            = "records"
+	BeatClpkaMapSentence           = "sentence"
 	BeatClpkaProgArmSyscall        = "arm_syscall"
 	BeatClpkaVarExportedMissRecord = "exported_miss_record"
 	BeatClpkaVarPeriodNs           = "period_ns"
@@ -84,6 +85,7 @@ type BeatClpkaMapSpecs struct {
 	Orders   *ebpf.MapSpec `ebpf:"orders"`
 	Page     *ebpf.MapSpec `ebpf:"page"`
 	Records  *ebpf.MapSpec `ebpf:"records"`
+	Sentence *ebpf.MapSpec `ebpf:"sentence"`
 }
 
 // BeatClpkaVariableSpecs contains global variables before they are loaded into the kernel.
@@ -121,6 +123,7 @@ type BeatClpkaMaps struct {
 	Orders   *ebpf.Map `ebpf:"orders"`
 	Page     *ebpf.Map `ebpf:"page"`
 	Records  *ebpf.Map `ebpf:"records"`
+	Sentence *ebpf.Map `ebpf:"sentence"`
 }
 
 func (m *BeatClpkaMaps) Close() error {
@@ -132,6 +135,7 @@ func (m *BeatClpkaMaps) Close() error {
 		m.Orders,
 		m.Page,
 		m.Records,
+		m.Sentence,
 	)
 }
 

@@ -13,8 +13,7 @@ package obj
 //go:generate bpf2go -type task_record Task ../../src/task.bpf.c
 //go:generate bpf2go -no-global-types Runq ../../src/runq.bpf.c
 //go:generate bpf2go -type io_record -type disk_record -type disk IO ../../src/io.bpf.c
-//go:generate bpf2go -type miss_record -type beat_slot -type beat_clock -type beat_orders Beat ../../src/beat.bpf.c
-//go:generate bpf2go -no-global-types BeatKill ../../src/beat_kill.bpf.c
+//go:generate bpf2go -type miss_record -type beat_slot -type beat_clock -type beat_orders -type beat_sentence Beat ../../src/beat.bpf.c
 //go:generate bpf2go -no-global-types BeatClpka ../../src/beat_clpka.bpf.c
 //go:generate bpf2go -type mark_record -type shutdown_phase Shutdown ../../src/shutdown.bpf.c
 //go:generate bpf2go -no-global-types ShutdownTimer ../../src/shutdown_timer.bpf.c
