@@ -176,7 +176,11 @@ func checks(report []bpf.Status, surroundings []string) []api.Check {
 		}
 		all = append(all, c)
 		for _, choice := range s.Choices {
-			all = append(all, api.Check{Area: "eBPF", Name: s.Witness + " " + choice.Part, Level: api.LevelOK, Text: after(choice.String(), ": ")})
+			c := api.Check{Area: "eBPF", Name: s.Witness + " " + choice.Part, Level: api.LevelOK, Text: after(choice.String(), ": ")}
+			if choice.Program == "" { // it is done without; that of the witness says whether that matters
+				c.Level = api.LevelInfo
+			}
+			all = append(all, c)
 		}
 	}
 	for _, text := range surroundings {
