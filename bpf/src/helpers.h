@@ -37,6 +37,7 @@ static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *val, u64 flags) = (void *)2;
 static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static u64 (*bpf_ktime_get_ns)(void) = (void *)5;
+static long (*bpf_trace_printk)(const char *fmt, u32 fmt_size, ...) = (void *)6;
 static u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*bpf_get_current_comm)(void *buf, u32 size) = (void *)16;
@@ -54,7 +55,6 @@ static long (*bpf_timer_init)(void *timer, void *map, u64 flags) = (void *)169;
 static long (*bpf_timer_set_callback)(void *timer, void *callback) = (void *)170;
 static long (*bpf_timer_start)(void *timer, u64 nsecs, u64 flags) = (void *)171;
 static long (*bpf_timer_cancel)(void *timer) = (void *)172;
-static long (*bpf_trace_vprintk)(const char *fmt, u32 fmt_size, const void *data, u32 len) = (void *)177;
 
 /* CO-RE: the loader rewrites field offsets from the running kernel's BTF. */
 #define field_exists(field) __builtin_preserve_field_info(field, 2)

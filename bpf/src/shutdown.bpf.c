@@ -54,29 +54,51 @@ static inline struct shutdown_phase *now(void)
 	return bpf_map_lookup_elem(&phase, &zero);
 }
 
-#ifdef SHISA_TIMER
+#define LINE 128
+
+/* Room for two: a lookout may interrupt, and what it spoils is one line. */
+struct line {
+	u8 text[2 * LINE];
+};
+
+struct {
+	__uint(type, MAP_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct line);
+} lines SEC(".maps");
+
+static inline u32 append(struct line *l, u32 at, u32 size, const void *text)
+{
+	long n = bpf_probe_read_kernel_str(l->text + (at & (LINE - 1)), size, text);
+
+	return n > 0 ? at + n - 1 : at;
+}
+
 /*
- * The same line as timeline.Mark.Text() in Go. With tp_printk on the kernel's
- * command line it goes to the kernel's log, and so to pstore or a console, when
- * nobody in user space is left to read the record.
+ * One of the lines that timeline.Parse() in Go reads. With tp_printk on the kernel's
+ * command line it goes to the kernel's log, and so to pstore or a console, when nobody in
+ * user space is left to read the record. Before 5.16 only three values can be printed,
+ * one of them text.
  */
 static inline void print(struct mark_record *m)
 {
-	static const char line[] = "shisa-shutdown: %llu.%06llu %s %u %u 0 \"%s\" \"%s\"";
-	static const char reboot[] = "reboot", begin[] = "devices-begin", device[] = "device",
-			  end[] = "devices-end", stuck[] = "stuck";
-	const char *kind = m->kind == MARK_REBOOT ? reboot : m->kind == MARK_DEVICES_BEGIN ? begin :
-			   m->kind == MARK_DEVICE ? device : m->kind == MARK_DEVICES_END ? end : stuck;
-	u64 args[] = {
-		m->at / 1000000000, m->at / 1000 % 1000000, (u64)kind, m->arg, m->pid,
-		(u64)m->name, (u64)m->driver,
+	static const char format[] = "shisa-shutdown: %llu %u %s", middle[] = "\" \"", end[] = "\"";
+	static const char words[][16] = {
+		"reboot \"", "devices-begin \"", "device \"", "devices-end \"", "stuck \"",
 	};
+	u32 zero = 0, at = 0, word = m->kind - MARK_REBOOT;
+	struct line *l = bpf_map_lookup_elem(&lines, &zero);
 
-	bpf_trace_vprintk(line, sizeof(line), args, sizeof(args));
+	if (!l || word >= sizeof(words) / sizeof(words[0]))
+		return;
+	at = append(l, at, sizeof(words[0]), words[word]);
+	at = append(l, at, sizeof(m->name), m->name);
+	at = append(l, at, sizeof(middle), middle);
+	at = append(l, at, sizeof(m->driver), m->driver);
+	append(l, at, sizeof(end), end);
+	bpf_trace_printk(format, sizeof(format), m->at, m->arg, l->text);
 }
-#else
-static inline void print(struct mark_record *m) {}
-#endif
 
 static inline void tell(void *ctx, struct mark_record *m)
 {

@@ -33,7 +33,7 @@ func quote(s string) string {
 	return strconv.QuoteToASCII(s)
 }
 
-// Parse reads a line that Text wrote. Whatever stands before the prefix is
+// Parse reads a line that Text wrote, or the program in the kernel. Whatever stands before the prefix is
 // ignored: the kernel puts level and time there.
 func Parse(line string) (m Mark, err error) {
 	at := strings.LastIndex(line, prefix+" ")
@@ -41,9 +41,15 @@ func Parse(line string) (m Mark, err error) {
 		return m, ErrNoMark
 	}
 	p := fields{rest: line[at+len(prefix):]}
-	m.At = p.seconds()
-	m.Kind = p.kind()
-	m.Arg, m.PID, m.From = p.number(), p.number(), p.number()
+	if when := p.word(); strings.Contains(when, ".") {
+		m.At = p.seconds(when)
+		m.Kind = p.kind()
+		m.Arg, m.PID, m.From = p.number(), p.number(), p.number()
+	} else { // the kernel's own, from bpf/src/shutdown.bpf.c
+		m.At = p.nanoseconds(when)
+		m.Arg = p.number()
+		m.Kind = p.kind()
+	}
 	m.Name, m.Driver = p.text(), p.text()
 	if p.bad {
 		return Mark{}, fmt.Errorf("%w: %.120q", ErrNoMark, line)
@@ -88,8 +94,14 @@ func (f *fields) number() int {
 	return n
 }
 
-func (f *fields) seconds() time.Duration {
-	whole, micro, ok := strings.Cut(f.word(), ".")
+func (f *fields) nanoseconds(word string) time.Duration {
+	ns, err := strconv.ParseUint(word, 10, 63)
+	f.bad = f.bad || err != nil
+	return time.Duration(ns).Truncate(time.Microsecond) // as Text has it
+}
+
+func (f *fields) seconds(word string) time.Duration {
+	whole, micro, ok := strings.Cut(word, ".")
 	s, err1 := strconv.ParseUint(whole, 10, 32)
 	us, err2 := strconv.ParseUint(micro, 10, 32)
 	f.bad = f.bad || !ok || err1 != nil || err2 != nil || len(micro) != 6

@@ -156,6 +156,12 @@ func (a *analysis) add(m Mark) {
 	case Device:
 		a.endDevice(m.At, false)
 		a.device = &m
+	case Stuck:
+		if a.device == nil || a.device.Name != m.Name { // the mark of its turn is lost
+			begin := max(0, m.At-time.Duration(m.Arg)*time.Millisecond)
+			a.endDevice(begin, false)
+			a.device = &Mark{At: begin, Kind: Device, Name: m.Name, Driver: m.Driver}
+		}
 	case DevicesEnd:
 		a.endDevice(m.At, false)
 		if a.inDevices {

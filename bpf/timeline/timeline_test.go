@@ -125,6 +125,29 @@ func TestTextRoundTrip(t *testing.T) {
 	}
 }
 
+// TestParseKernel reads the line of bpf/src/shutdown.bpf.c, as the kernel's log has it.
+func TestParseKernel(t *testing.T) {
+	got, err := Parse("<6>[   11.328413] bpf_trace_printk: shisa-shutdown: 11328394561 561 stuck \"0000:00:04.0\" \"\"")
+	if want := (Mark{At: 11328394 * time.Microsecond, Kind: Stuck, Arg: 561, Name: "0000:00:04.0"}); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for _, bad := range []string{"1", "1 2", "1 2 stuck", "-1 2 stuck \"a\" \"b\"", "1 2 3 \"a\" \"b\"", "1 2 stuck \"a", "9223372036854775808 2 stuck \"a\" \"b\""} {
+		if got, err := Parse("shisa-shutdown: " + bad); err == nil {
+			t.Errorf("%s: got %+v", bad, got)
+		}
+	}
+}
+
+// TestAnalyseWithoutTurns has lost the marks of the devices' turns, but not those of what is stuck.
+func TestAnalyseWithoutTurns(t *testing.T) {
+	marks := slices.DeleteFunc(slices.Clone(slow[:13]), func(m Mark) bool { return m.Kind == Device })
+	got := Analyse(marks)
+	want := Span{Hardware, "slowdrv.7", "driver slowdrv", ms(6950), ms(7450), true}
+	if !slices.Contains(got.Spans, want) {
+		t.Errorf("got %+v", got.Spans)
+	}
+}
+
 func TestParseAll(t *testing.T) {
 	log := "boot\n<4>[1.0] " + slow[0].Text() + "\nother\n" + slow[1].Text() + "\r\n" + slow[2].Text()[:40]
 	marks, damaged := ParseAll(log)

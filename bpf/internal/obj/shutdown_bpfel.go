@@ -13,6 +13,11 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type ShutdownLine struct {
+	_    structs.HostLayout
+	Text [256]uint8
+}
+
 type ShutdownMarkRecord struct {
 	_      structs.HostLayout
 	At     uint64
@@ -35,6 +40,7 @@ type ShutdownShutdownPhase struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	ShutdownMapCounters             = "counters"
+	ShutdownMapLines                = "lines"
 	ShutdownMapPhase                = "phase"
 	ShutdownMapRecords              = "records"
 	ShutdownProgDeviceFentry        = "device_fentry"
@@ -125,6 +131,7 @@ type ShutdownProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ShutdownMapSpecs struct {
 	Counters *ebpf.MapSpec `ebpf:"counters"`
+	Lines    *ebpf.MapSpec `ebpf:"lines"`
 	Phase    *ebpf.MapSpec `ebpf:"phase"`
 	Records  *ebpf.MapSpec `ebpf:"records"`
 }
@@ -157,6 +164,7 @@ func (o *ShutdownObjects) Close() error {
 // It can be passed to LoadShutdownObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ShutdownMaps struct {
 	Counters *ebpf.Map `ebpf:"counters"`
+	Lines    *ebpf.Map `ebpf:"lines"`
 	Phase    *ebpf.Map `ebpf:"phase"`
 	Records  *ebpf.Map `ebpf:"records"`
 }
@@ -164,6 +172,7 @@ type ShutdownMaps struct {
 func (m *ShutdownMaps) Close() error {
 	return _ShutdownClose(
 		m.Counters,
+		m.Lines,
 		m.Phase,
 		m.Records,
 	)

@@ -17,6 +17,7 @@ import (
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	ShutdownTimerMapCounters             = "counters"
+	ShutdownTimerMapLines                = "lines"
 	ShutdownTimerMapLookouts             = "lookouts"
 	ShutdownTimerMapPhase                = "phase"
 	ShutdownTimerMapRecords              = "records"
@@ -111,6 +112,7 @@ type ShutdownTimerProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type ShutdownTimerMapSpecs struct {
 	Counters *ebpf.MapSpec `ebpf:"counters"`
+	Lines    *ebpf.MapSpec `ebpf:"lines"`
 	Lookouts *ebpf.MapSpec `ebpf:"lookouts"`
 	Phase    *ebpf.MapSpec `ebpf:"phase"`
 	Records  *ebpf.MapSpec `ebpf:"records"`
@@ -145,6 +147,7 @@ func (o *ShutdownTimerObjects) Close() error {
 // It can be passed to LoadShutdownTimerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type ShutdownTimerMaps struct {
 	Counters *ebpf.Map `ebpf:"counters"`
+	Lines    *ebpf.Map `ebpf:"lines"`
 	Lookouts *ebpf.Map `ebpf:"lookouts"`
 	Phase    *ebpf.Map `ebpf:"phase"`
 	Records  *ebpf.Map `ebpf:"records"`
@@ -154,6 +157,7 @@ type ShutdownTimerMaps struct {
 func (m *ShutdownTimerMaps) Close() error {
 	return _ShutdownTimerClose(
 		m.Counters,
+		m.Lines,
 		m.Lookouts,
 		m.Phase,
 		m.Records,
