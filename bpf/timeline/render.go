@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -66,13 +67,14 @@ func (r Report) Summary() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "shutdown took %.3f s", r.Total.Seconds())
-	if r.Request != "" {
+	asked := r.Request != "" || r.Asked > 0
+	if asked {
 		fmt.Fprintf(&b, ": %.3f s until the kernel was asked to %s, then %.3f s in devices",
-			r.Asked.Seconds(), r.Request, r.Devices.Seconds())
+			r.Asked.Seconds(), cmp.Or(r.Request, "go down"), r.Devices.Seconds())
 	}
 	switch {
 	case r.Done:
-	case r.Request == "":
+	case !asked:
 		b.WriteString(" and never asked the kernel to go down")
 	default:
 		b.WriteString(", where the record ends")

@@ -78,7 +78,7 @@ type Report struct {
 	Start   time.Duration // CLOCK_MONOTONIC of the first mark
 	Total   time.Duration // to the last mark: what the firmware did is not in it
 	Request string        // restart, power off, halt; "" when the kernel was not asked
-	Asked   time.Duration // when the kernel was asked; zero: never
+	Asked   time.Duration // when the kernel was asked, or was at it; zero: never
 	Devices time.Duration // time in device shutdown
 	Done    bool          // the kernel shut all devices down
 	Spans   []Span        // the longest first
@@ -152,11 +152,13 @@ func (a *analysis) add(m Mark) {
 			a.report.Request = requests[m.Arg]
 		}
 	case DevicesBegin:
-		a.devices, a.inDevices = m.At, true
+		a.enterDevices(m.At)
 	case Device:
+		a.enterDevices(m.At)
 		a.endDevice(m.At, false)
 		a.device = &m
 	case Stuck:
+		a.enterDevices(max(0, m.At-time.Duration(m.Arg)*time.Millisecond))
 		if a.device == nil || a.device.Name != m.Name { // the mark of its turn is lost
 			begin := max(0, m.At-time.Duration(m.Arg)*time.Millisecond)
 			a.endDevice(begin, false)
@@ -168,6 +170,17 @@ func (a *analysis) add(m Mark) {
 			a.report.Devices, a.inDevices = m.At-a.devices, false
 			a.report.Done = true
 		}
+	}
+}
+
+// enterDevices is called for each mark of the devices: those before it may be lost.
+func (a *analysis) enterDevices(at time.Duration) {
+	if a.inDevices {
+		return
+	}
+	a.devices, a.inDevices = at, true
+	if a.report.Asked == 0 {
+		a.report.Asked = at
 	}
 }
 

@@ -140,11 +140,16 @@ func TestParseKernel(t *testing.T) {
 
 // TestAnalyseWithoutTurns has lost the marks of the devices' turns, but not those of what is stuck.
 func TestAnalyseWithoutTurns(t *testing.T) {
-	marks := slices.DeleteFunc(slices.Clone(slow[:13]), func(m Mark) bool { return m.Kind == Device })
+	marks := slices.DeleteFunc(slices.Clone(slow[:13]), func(m Mark) bool { return m.Kind >= Reboot && m.Kind <= Device })
 	got := Analyse(marks)
 	want := Span{Hardware, "slowdrv.7", "driver slowdrv", ms(6950), ms(7450), true}
 	if !slices.Contains(got.Spans, want) {
 		t.Errorf("got %+v", got.Spans)
+	}
+	const summary = "shutdown took 7.450 s: 6.950 s until the kernel was asked to go down, then 0.500 s in devices, " +
+		"where the record ends; it ends in slowdrv.7 (driver slowdrv)"
+	if got := got.Summary(); got != summary {
+		t.Errorf("got %s", got)
 	}
 }
 
