@@ -77,7 +77,7 @@ kmod-check: ## W=1, checkpatch, sparse, clang's analyzer, kernel-doc, dkms for a
 	@ci/deps kmod
 	@ci/kmod/check $(KERNEL)
 
-kmod-test: ## the module in guests, against softdog; KERNEL=
+kmod-test: ## the module in guests, against softdog; KERNEL=, also KERNEL=sanitized: a kernel that watches itself
 	@ci/deps kmod
 	@$(GO) run ./ci/kmod $(if $(KERNEL),--kernel $(KERNEL))
 

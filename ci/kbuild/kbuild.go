@@ -124,6 +124,9 @@ func move(from, to string) error {
 
 // headersOf returns the folder with which a module is built for k.
 func headersOf(ctx context.Context, k vm.Kernel) (string, error) {
+	if k.Name == Sanitized {
+		return sanitizedTree(k.Dir), nil
+	}
 	all, err := vm.Sources()
 	if err != nil {
 		return "", err

@@ -16,13 +16,20 @@ import (
 
 // newRig gets a kernel and builds the modules for it.
 func newRig(ctx context.Context, source vm.Source) (*rig, error) {
-	k, err := vm.Fetch(ctx, source, false)
+	k, err := fetch(ctx, source)
 	if err != nil {
 		return nil, err
 	}
 	clpka, err1 := kbuild.Module(ctx, k, "kmod", "clpka")
 	faults, err2 := kbuild.Module(ctx, k, "ci/kmod/faults", "faults")
 	return &rig{kernel: k, clpka: clpka, faults: faults}, errors.Join(err1, err2)
+}
+
+func fetch(ctx context.Context, source vm.Source) (vm.Kernel, error) {
+	if source.Name == kbuild.Sanitized {
+		return kbuild.MakeSanitized(ctx)
+	}
+	return vm.Fetch(ctx, source, false)
 }
 
 // guestFiles returns what guests get beside the module: the eBPF program, where there
