@@ -71,12 +71,13 @@ func (p *Protect) lookAtBeats() {
 	for _, d := range p.delays.Look(p.page, now, m.Stall.WarnPercent) {
 		p.o.Emit(d.Event())
 	}
-	name, age, limit := "", time.Duration(0), time.Duration(0)
 	var r beat.Reading
 	if i := int(p.page.Keeper().StaleSlot.Load()) - 1; i >= 0 && p.page.Read(i, &r) {
-		name, age, limit = r.Name(), now.Sub(r.Last), r.Limit
+		name := r.Name()
+		p.tell("missing", name, event.StallMissed.New("stall/"+name, "beat", name, "delay_ms", ms(now.Sub(r.Last)), "timeout_ms", ms(r.Limit)))
+		return
 	}
-	p.tell("missing", name, event.StallMissed.New("stall/"+name, "beat", name, "delay_ms", ms(age), "timeout_ms", ms(limit)))
+	p.tell("missing", "", event.Event{})
 }
 
 func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
