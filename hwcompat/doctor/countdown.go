@@ -12,7 +12,8 @@ import (
 // ours are the processes that may hold a watchdog without a word.
 var ours = []string{"shisa-keeper", "shisad"}
 
-const systemdDropIn = `mkdir -p /etc/systemd/system.conf.d && printf '[Manager]\nRuntimeWatchdogSec=off\nRebootWatchdogSec=off\n' > /etc/systemd/system.conf.d/50-shisa.conf && systemctl daemon-reexec`
+// In numbers: before 248 systemd does not know the word off, and takes what stood there before.
+const systemdDropIn = `mkdir -p /etc/systemd/system.conf.d && printf '[Manager]\nRuntimeWatchdogSec=0\nRebootWatchdogSec=0\n' > /etc/systemd/system.conf.d/50-shisa.conf && systemctl daemon-reexec`
 
 func watchdogHeld(j *judge) []hit {
 	var hits []hit

@@ -268,7 +268,7 @@ func holder(pid int, comm string) func(*doctor.Input) {
 }
 
 var countdownCases = []diagnosis{
-	{"systemd", holder(1, "systemd"), "watchdog-held", doctor.Warning, "/dev/watchdog0 (iTCO_wdt) is open in systemd, pid 1", "RuntimeWatchdogSec=off"},
+	{"systemd", holder(1, "systemd"), "watchdog-held", doctor.Warning, "/dev/watchdog0 (iTCO_wdt) is open in systemd, pid 1", "RuntimeWatchdogSec=0"},
 	{"known daemon", holder(5, "sbd"), "watchdog-held", doctor.Warning, "sbd, pid 5", "systemctl disable --now sbd.service"},
 	{"unknown program", holder(5, "mydog"), "watchdog-held", doctor.Warning, "mydog, pid 5", "stop mydog (pid 5)"},
 	{"configured", func(in *doctor.Input) {

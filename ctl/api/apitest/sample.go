@@ -187,7 +187,7 @@ func WhyMonitor() api.Why {
 func Doctor() api.Doctor {
 	return api.Doctor{Server: "shop1", Kernel: "6.12.57", OS: "Debian GNU/Linux 13", Level: api.LevelWarning, Checks: []api.Check{
 		{Area: "countdown", Name: "softdog", Level: api.LevelOK, Text: "loadable module for this kernel"},
-		{Area: "countdown", Name: "/dev/watchdog0", Level: api.LevelWarning, Text: "held by systemd (RuntimeWatchdogSec)", Mend: "set RuntimeWatchdogSec=off in /etc/systemd/system.conf"},
+		{Area: "countdown", Name: "/dev/watchdog0", Level: api.LevelWarning, Text: "held by systemd (RuntimeWatchdogSec)", Mend: "set RuntimeWatchdogSec=0 in /etc/systemd/system.conf"},
 		{Area: "kernel", Name: "pidfd", Level: api.LevelOK, Text: "available"},
 	}}
 }
