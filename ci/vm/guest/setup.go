@@ -136,7 +136,8 @@ func loopbackUp() error {
 
 // openPort opens the virtio serial port with our name.
 func openPort() (*os.File, error) {
-	for range 500 {
+	const wait, pause = time.Minute, 10 * time.Millisecond // a kernel that watches itself takes its time
+	for range wait / pause {
 		names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
 		if err != nil {
 			return nil, err
@@ -148,7 +149,7 @@ func openPort() (*os.File, error) {
 				return os.OpenFile(dev, os.O_RDWR, 0)
 			}
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(pause)
 	}
-	return nil, errors.New("no virtio serial port of ours within 5 s")
+	return nil, fmt.Errorf("no virtio serial port of ours within %v", wait)
 }
