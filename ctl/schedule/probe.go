@@ -152,7 +152,7 @@ func (s *Scheduler) settle(e *entry) {
 // trigger looks now or as soon as it may.
 func (s *Scheduler) trigger(e *entry) {
 	now := time.Now()
-	free := e.triggered.Add(TriggerGap)
+	free := e.triggered.Add(-TriggerGap)
 	switch {
 	case e.suspended || e.removed:
 		return
@@ -164,7 +164,10 @@ func (s *Scheduler) trigger(e *entry) {
 	case free.After(now):
 		e.look, e.again = free, false
 	default:
-		e.triggered, e.look = now, time.Time{}
+		if e.triggered.Before(now) {
+			e.triggered = now
+		}
+		e.triggered, e.look = e.triggered.Add(TriggerGap), time.Time{}
 		s.begin(e)
 		return
 	}

@@ -46,7 +46,9 @@ const (
 	SpreadEach = time.Millisecond
 	// TriggerGap is the least time between two probes of one monitor that
 	// were triggered rather than due: a target that flaps is looked at as
-	// often as this and no oftener.
+	// often as this and no oftener. One more may come at once, because an end
+	// is told as it begins and again when it is over, and the first look may
+	// come too early.
 	TriggerGap = 200 * time.Millisecond
 	// MaxOutstanding is how many probes may hang at once. Each may hold a
 	// thread; Go ends the whole process at 10 000.
@@ -119,7 +121,7 @@ type entry struct {
 	emitting   bool   // a report of a hanging probe is being handed over
 	again      bool   // look as soon as the outstanding probe is done
 	missed     time.Time
-	triggered  time.Time // last triggered probe
+	triggered  time.Time // when all triggered probes have had their gap
 	suspended  bool
 	removed    bool // waits only for its outstanding probe
 	discounted bool // a time-out was last put down to a pause of the machine
@@ -230,7 +232,7 @@ func (s *Scheduler) Resume(name string) error {
 }
 
 // Trigger probes a monitor now, whatever its grid says, or as soon as its
-// outstanding probe is done and TriggerGap has passed. A suspended monitor
+// outstanding probe is done and TriggerGap allows it. A suspended monitor
 // stays silent.
 func (s *Scheduler) Trigger(name string) error {
 	return s.with(name, s.trigger)

@@ -444,6 +444,37 @@ func TestSetAll(t *testing.T) {
 	})
 }
 
+// TestTriggeredTwice is told of an end as it begins, when there is nothing to see yet, and
+// again a moment later: the second look does not wait for the gap.
+func TestTriggeredTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		s := New(rec.options())
+		set(t, s, "m", prober(ok), minute)
+		stop := start(t, s)
+		time.Sleep(10 * time.Second)
+		before := len(rec.of("m"))
+		for range 3 {
+			if err := s.Trigger("m"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		if n := len(rec.of("m")) - before; n != 2 {
+			t.Errorf("%d probes at once, want 2", n)
+		}
+		time.Sleep(TriggerGap)
+		synctest.Wait()
+		if n := len(rec.of("m")) - before; n != 3 {
+			t.Errorf("%d probes after the gap, want 3", n)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestTrigger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec recorder
@@ -458,7 +489,7 @@ func TestTrigger(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Second)
-		if n, limit := len(rec.of("m")), 1+int(time.Second/TriggerGap)+1; n < limit-2 || n > limit {
+		if n, limit := len(rec.of("m")), 1+int(time.Second/TriggerGap)+2; n < limit-2 || n > limit {
 			t.Errorf("%d probes, want about %d", n, limit)
 		}
 		before := len(rec.of("m"))
